@@ -1,0 +1,137 @@
+"""Every way the gateway can fail, each with its HTTP status and OpenAI error type. Knows nothing of who raises it.
+
+    MnemeError
+    ├── CallerError                 the caller's fault, 4xx
+    │   ├── BadRequest              400  the request cannot be understood
+    │   │   └── NotSpliceable       400  (never shown) the body is the worker's to judge; memory steps aside
+    │   ├── NotAuthenticated        401  no key, or one that nobody issued
+    │   ├── NotAllowed              403  a known caller asks for what is not theirs
+    │   ├── NotFound                404
+    │   ├── StaleEdit               412  the ETag is no longer the current version
+    │   ├── HeadersTooLarge         431
+    │   └── BodyTimeout             408  the body stopped arriving
+    ├── UpstreamError               the worker's fault, 5xx
+    │   ├── UpstreamUnreachable     502  connecting failed
+    │   ├── UpstreamBroke           502  the connection died before an answer
+    │   └── UpstreamTimeout         504  no first byte, or silence between bytes, for too long
+    ├── MemoryUnavailable           503  a memory part failed; only the admin API ever shows it
+    │   └── DataDirectoryRefused    503  corrupt, foreign, or stamped by another embedder; says how to mend it
+    └── SettingsRefused             500  settings contradict each other; raised before anything starts
+"""
+
+from typing import Any
+
+
+class MnemeError(Exception):
+    """The root. `message` is shown to the caller, so it never holds a secret or another user's text."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    def body(self) -> dict[str, Any]:
+        """The OpenAI error object: {"error": {"message", "type", "param", "code"}}."""
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+
+class CallerError(MnemeError):
+    """The caller can mend it."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class BadRequest(CallerError):
+    """The request cannot be understood."""
+
+
+class NotSpliceable(BadRequest):
+    """The body cannot be rewritten safely (not JSON, no messages, …): it passes verbatim and memory steps aside."""
+
+
+class NotAuthenticated(CallerError):
+    """No key, or a key that nobody issued."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class NotAllowed(CallerError):
+    """A known caller asks for what is not theirs."""
+
+    status = 403
+    type = "permission_error"
+
+
+class NotFound(CallerError):
+    """No such thing in the caller's scope."""
+
+    status = 404
+
+
+class StaleEdit(CallerError):
+    """The caller edited a version that is no longer current."""
+
+    status = 412
+    code = "stale_edit"
+
+
+class HeadersTooLarge(CallerError):
+    """More header bytes than the gateway reads."""
+
+    status = 431
+
+
+class BodyTimeout(CallerError):
+    """The body stopped arriving."""
+
+    status = 408
+
+
+class UpstreamError(MnemeError):
+    """The worker did not answer."""
+
+    status = 502
+    type = "upstream_error"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """No connection: nothing was sent, so asking again is safe."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamBroke(UpstreamError):
+    """The connection died after the request was sent and before the answer was whole."""
+
+    code = "upstream_broke"
+
+
+class UpstreamTimeout(UpstreamError):
+    """No first byte, or silence between two bytes, for longer than allowed."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class MemoryUnavailable(MnemeError):
+    """A memory part failed. The answer goes on without it; only the admin API shows this error."""
+
+    status = 503
+    type = "memory_error"
+    code = "memory_unavailable"
+
+
+class DataDirectoryRefused(MemoryUnavailable):
+    """The data directory is corrupt, foreign, or stamped by another embedder. The message says how to mend it."""
+
+    code = "data_directory_refused"
+
+
+class SettingsRefused(MnemeError):
+    """Settings contradict each other."""

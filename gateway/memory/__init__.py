@@ -1,0 +1,1 @@
+"""What is known about the caller: nouns, decisions, seams and the verbs that drive them."""

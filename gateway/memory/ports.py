@@ -1,0 +1,155 @@
+"""All I/O seams of memory on one screen. Says what an adapter must promise; never which adapter there is.
+
+Every adapter raises MemoryUnavailable (and nothing foreign) when its engine fails. Scopes match exactly: ids are opaque
+strings that may hold any character. All calls are safe to make concurrently.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.memory.records import (
+    Candidate,
+    Dead,
+    Entry,
+    Lag,
+    Memory,
+    Page,
+    Placed,
+    Query,
+    Scope,
+    Trace,
+    Turn,
+    Vector,
+)
+
+
+class MemoryStore(Protocol):
+    """Where memories and their vectors live."""
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """Insert or replace by memory id. Durable against process death on return."""
+
+    async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
+        """Union over the four signals of each one's `limit` best active memories, in no particular order."""
+
+    async def get(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
+        """Those of `ids` that exist in the scope, in the order asked."""
+
+    async def browse(
+        self, scope: Scope, *, session: str | None = None, kind: str | None = None, pinned: bool | None = None,
+        status: str | None = None, cursor: str | None = None, limit: int = 50,
+    ) -> Page[Memory]:
+        """Memories of the scope that match every filter given, in id order, page by page."""
+
+    async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
+        """Up to `radius` turns of the session on either side of `seq` (the one at `seq` left out), in seq order."""
+
+    async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
+        """Remove; how many of `ids` existed in the scope."""
+
+    async def forget(self, scope: Scope) -> int:
+        """Remove everything of the scope; how many memories it was."""
+
+    async def count(self, scope: Scope) -> int:
+        """How many memories the scope has."""
+
+    async def users(self, tenant: str) -> dict[str, int]:
+        """Users of the tenant and how many memories each has."""
+
+    async def ping(self) -> None:
+        """Raise MemoryUnavailable unless the store answers."""
+
+
+class SessionStore(Protocol):
+    """What was said where: per-turn placements, compaction cuts, traces."""
+
+    async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
+        """Those of `chains` that are known, by chain."""
+
+    async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
+        """Remember what happened at a turn. Seen by `placed` at once; durable no later than a turn appended after."""
+
+    async def cut(self, scope: Scope, session: str) -> str | None:
+        """The chain of the first turn that compaction kept, or None if the session was never compacted."""
+
+    async def set_cut(self, scope: Scope, session: str, chain: str) -> None:
+        """Remember a compaction step."""
+
+    async def sessions(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[str, int, float]]:
+        """(session, turns placed, last time) of the scope, latest first."""
+
+    async def trace(self, trace: Trace) -> None:
+        """Keep a trace; the oldest beyond the configured number go. Never waits for the disk."""
+
+    async def traces(self, scope: Scope, *, session: str | None = None, limit: int = 50) -> list[Trace]:
+        """Latest first."""
+
+    async def find_trace(self, tenant: str, id: str) -> Trace | None:
+        """One trace by its id."""
+
+    async def erase_turns(self, scope: Scope, turns: Sequence[str]) -> None:
+        """Remove placements and traces that rendered or belong to these turn ids: their text must not come back."""
+
+    async def forget(self, scope: Scope) -> int:
+        """Remove everything of the scope; how many records it was."""
+
+    async def ping(self) -> None:
+        """Raise MemoryUnavailable unless the store answers."""
+
+
+class Journal(Protocol):
+    """Turns, durably, from the moment the client sees the end of the answer."""
+
+    async def append(self, turn: Turn) -> int:
+        """Insert or replace by turn id, as pending; its seq (kept when replaced). Durable on return as configured."""
+
+    async def claim(self, limit: int) -> list[Turn]:
+        """Up to `limit` pending turns that are due, oldest first. A claim is no lock: one writer per journal."""
+
+    async def done(self, turns: Sequence[Turn]) -> None:
+        """These were indexed. A turn replaced since it was claimed stays pending."""
+
+    async def fail(self, turn: Turn, error: str, *, attempts: int, delay: float) -> bool:
+        """One more failed try: due again after `delay` seconds, or dead after `attempts` tries. True if dead now."""
+
+    async def pending(self, scope: Scope, limit: int = 50) -> list[Turn]:
+        """The scope's latest turns that are not indexed yet (dead ones included), latest first."""
+
+    async def turns(self, scope: Scope, ids: Sequence[str]) -> list[Turn]:
+        """Those of `ids` that the scope has, in the order asked: the evidence behind a memory."""
+
+    async def dead(self, *, cursor: str | None = None, limit: int = 50) -> Page[Dead]:
+        """Turns that could not be indexed, oldest first."""
+
+    async def replay(self, ids: Sequence[str]) -> int:
+        """Make dead turns pending again (all of them for an empty list); how many."""
+
+    async def lag(self) -> Lag:
+        """How far behind the writer is."""
+
+    async def erase(self, scope: Scope, ids: Sequence[str]) -> int:
+        """Remove turns; how many existed."""
+
+    async def forget(self, scope: Scope) -> int:
+        """Remove everything of the scope; how many turns it was."""
+
+    async def ping(self) -> None:
+        """Raise MemoryUnavailable unless the journal answers."""
+
+
+class Embedder(Protocol):
+    """Text to unit vectors."""
+
+    @property
+    def identity(self) -> str:
+        """Name and version of the model; stamped on the data directory."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector."""
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """One unit-length vector per text, in order. Any text is accepted, also an empty one."""
+
+    async def ping(self) -> None:
+        """Raise MemoryUnavailable unless the embedder answers."""

@@ -1,0 +1,180 @@
+"""The nouns of memory, all frozen. They never know where they are stored or how they came in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+Vector = tuple[float, ...] | list[float]
+Ending = Literal["final", "partial", "open"]
+Kind = Literal["turn", "note"]
+Status = Literal["active", "archived"]
+Trust = Literal["user", "assistant", "operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose memory: every store call takes one, and there is no call without it. Both parts are opaque strings."""
+
+    tenant: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A user's message up to the final reply, as journalled: already redacted, stripped of recalled text.
+
+    `id` is a UUID string derived from scope, session and chain, so that the same turn told twice is one turn.
+    `chain` is the hash of the conversation up to and including the user's message.
+    `ending`: final, partial (the client left or the stream broke), open (a tool loop that has not answered yet).
+    `at` is when it was said, in seconds since the epoch. `seq` is the journal's running number (0 = not yet journalled).
+    """
+
+    id: str
+    scope: Scope
+    session: str
+    chain: str
+    at: float
+    user_text: str
+    reply_text: str
+    ending: Ending = "final"
+    model: str = ""
+    trace: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One thing remembered. `text` is what the user (or operator) said; `reply` what the assistant said to it.
+
+    `sources` are the turn ids it rests on; `seq` orders the memories of a session; `version` starts at 1 and
+    grows by every edit. Times are seconds since the epoch: `at` when it was said, `updated` when it last changed.
+    """
+
+    id: str
+    scope: Scope
+    session: str
+    text: str
+    reply: str = ""
+    kind: Kind = "turn"
+    trust: Trust = "user"
+    status: Status = "active"
+    pinned: bool = False
+    at: float = 0.0
+    updated: float = 0.0
+    seq: int = 0
+    version: int = 1
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A sparse vector: parallel arrays of term ids and weights. Empty for text without terms."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A memory with its vectors. Names of both maps: "turn" (its own text) and "near" (with its neighbours)."""
+
+    memory: Memory
+    dense: Mapping[str, Vector]
+    sparse: Mapping[str, Sparse]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question in both spaces."""
+
+    dense: Vector
+    sparse: Sparse
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A memory that at least one signal found. `signals` maps dense_turn, dense_near (cosine) and bm25_turn,
+    bm25_near (≥ 0) to raw scores; a signal that did not find it is absent."""
+
+    memory: Memory
+    signals: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A candidate after the policy ranked it. `dropped` says why it was not injected; empty means it was."""
+
+    memory: Memory
+    score: float
+    signals: Mapping[str, float]
+    dropped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What recall found for one question: hits best first, and what was skipped and why ("deadline", …)."""
+
+    hits: tuple[Hit, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What happened at one turn of a conversation, kept under the turn's chain hash.
+
+    `text` is what was injected there ("" for nothing) and is replayed ever after; `memories` are the ids it rendered.
+    `repeat` counts how often this same conversation was opened anew (0 = the first time).
+    """
+
+    session: str
+    turn: str
+    text: str = ""
+    memories: tuple[str, ...] = ()
+    at: float = 0.0
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Why one answer was as it was (promise 10). `millis` maps a verb to milliseconds; `tokens` were injected."""
+
+    id: str
+    scope: Scope
+    session: str
+    turn: str
+    at: float
+    question: str
+    mode: str
+    policy: str
+    hits: tuple[Hit, ...] = ()
+    tokens: int = 0
+    millis: Mapping[str, float] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+    injected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing; `cursor` is opaque and None on the last page."""
+
+    items: tuple[T, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A turn that could not be indexed: what it was, how often it was tried, and the last error's text."""
+
+    turn: Turn
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The journal's state: turns waiting to be indexed, dead letters, and the oldest waiting turn's age in seconds."""
+
+    pending: int
+    dead: int
+    oldest: float
