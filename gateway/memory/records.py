@@ -44,11 +44,20 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """What a memory said before an edit: the version's number, its text, and when it was replaced."""
+
+    version: int
+    text: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """One thing remembered. `text` is what the user (or operator) said; `reply` what the assistant said to it.
 
     `sources` are the turn ids it rests on; `seq` orders the memories of a session; `version` starts at 1 and
-    grows by every edit. Times are seconds since the epoch: `at` when it was said, `updated` when it last changed.
+    grows by every edit; `former` holds the latest earlier texts, oldest first. Times are seconds since the epoch: `at` when it was said, `updated` when it last changed.
     """
 
     id: str
@@ -65,6 +74,7 @@ class Memory:
     seq: int = 0
     version: int = 1
     sources: tuple[str, ...] = ()
+    former: tuple[Former, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

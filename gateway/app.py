@@ -1,0 +1,51 @@
+"""build_app(settings): the front doors over the services, opened and closed by the lifespan. No logic."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from gateway import __version__
+from gateway.errors import BadRequest, MnemeError
+from gateway.routes.admin import admin
+from gateway.routes.health import health
+from gateway.routes.v1 import V1
+from gateway.services import Services
+
+Asgi = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+def build_app(services: Services) -> Asgi:
+    """The ASGI application: /v1 goes the short way, everything else through FastAPI."""
+    v1 = V1(services)
+    desk = _desk(services)
+
+    async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
+            await v1(scope, receive, send)
+        else:
+            await desk(scope, receive, send)
+
+    return app
+
+
+def _desk(services: Services) -> FastAPI:
+    desk = FastAPI(title="Mneme", version=__version__, summary="An OpenAI-compatible gateway that remembers.")
+    desk.include_router(health(services))
+    desk.include_router(admin(services))
+
+    @desk.exception_handler(MnemeError)
+    async def mneme_error(_: Request, error: MnemeError) -> JSONResponse:
+        return JSONResponse(error.body(), status_code=error.status)
+
+    @desk.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        refused = BadRequest(f"{where}: {first['msg']}", param=where)
+        return JSONResponse(refused.body(), status_code=refused.status)
+
+    return desk

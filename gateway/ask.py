@@ -1,0 +1,51 @@
+"""What the client sent and what became of it: plain values that the story passes along. Knows no ASGI and no memory."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from gateway.upstream.client import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request under /v1. `path` is what follows /v1, raw, with its query; `headers` have lower-case names.
+
+    `body` is all of it, or an iterator where it is too large to be held or not ours to read.
+    """
+
+    method: str
+    path: str
+    headers: Headers
+    fields: Mapping[bytes, bytes]
+    body: bytes | AsyncIterator[bytes]
+
+
+@dataclass(slots=True)
+class Tale:
+    """What happened to one request: told in the answer's headers, in metrics and in the trace."""
+
+    id: str
+    mode: str
+    count: int = 0
+    tokens: int = 0
+    millis: dict[str, float] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+    def skip(self, reason: str) -> None:
+        """Name what memory did not do; `reason` comes from a closed set of words."""
+        if reason and reason not in self.skipped:
+            self.skipped.append(reason)
+
+    def headers(self) -> Headers:
+        """The x-mneme-* headers. Milliseconds are what memory added before the worker was asked."""
+        spent = sum(self.millis.values())
+        told = [
+            (b"x-mneme-mode", self.mode.encode()),
+            (b"x-mneme-count", b"%d" % self.count),
+            (b"x-mneme-tokens", b"%d" % self.tokens),
+            (b"x-mneme-ms", b"%.2f" % spent),
+            (b"x-mneme-trace", self.id.encode()),
+        ]
+        if self.skipped:
+            told.append((b"x-mneme-skipped", ",".join(self.skipped).encode()))
+        return told

@@ -1,0 +1,77 @@
+"""`mneme serve`: parses, calls, prints. No logic."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+import uvloop
+
+from gateway import __version__
+from gateway.app import build_app
+from gateway.errors import MnemeError
+from gateway.server import serve
+from gateway.settings import LOCAL_KEY, Settings, read_settings
+from gateway.wiring import open_services
+
+_BANNER = """
+Mneme {version} remembers at {base}
+{who}
+    from openai import OpenAI
+    client = OpenAI(base_url="{base}", api_key="{key}")
+    ask = lambda text: client.chat.completions.create(model="{model}", messages=[{{"role": "user", "content": text}}])
+    ask("My sister Ada keeps bees in Riga.")
+    print(ask("Where does my sister keep bees?").choices[0].message.content)
+
+What it remembers: {root}/admin/memories    API: {root}/docs    Ctrl-C drains and stops.
+"""
+
+
+def main() -> int:
+    """The console script; the exit status is 0 when everything ended well, 1 when starting was refused."""
+    parser = argparse.ArgumentParser(prog="mneme", description="An OpenAI-compatible gateway that remembers.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True)
+    commands.add_parser("serve", help="gateway, writer and embedded stores in one process (MNEME_* sets it up)")
+    parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = read_settings()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
+    except MnemeError as refused:
+        _say(f"mneme: {refused.message}", error=True)
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await serve(
+            build_app(services),
+            settings.host,
+            settings.port,
+            settings.drain_seconds,
+            ready=lambda port: _say(_banner(settings, port)),
+        )
+
+
+def _banner(settings: Settings, port: int) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    root = f"http://{host}:{port}"
+    local = not settings.keys.get_secret_value()
+    who = f"For one local user, on this machine only, with the key {LOCAL_KEY}. Try:\n" if local else "Try:\n"
+    return _BANNER.format(
+        version=__version__,
+        base=f"{root}/v1",
+        root=root,
+        who=who,
+        key=LOCAL_KEY if local else "<one of MNEME_KEYS>",
+        model="<a model of the upstream>" if settings.upstream else "mneme-reader",
+    )
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    stream = sys.stderr if error else sys.stdout
+    stream.write(text + "\n")
+    stream.flush()

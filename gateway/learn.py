@@ -1,0 +1,53 @@
+"""What the worker said, folded into the turn and handed to retain. Never learns from an answer that failed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.ask import Tale
+from gateway.memory.records import Ending, Turn
+from gateway.memory.retain import Retainer
+from gateway.telemetry import Telemetry
+from gateway.wire.fold import Folded, fold_json, fold_stream
+
+
+@dataclass(slots=True)
+class Learner:
+    """Learns one turn, once; told again after a cut it keeps the fuller version. `injected` is never learned."""
+
+    retainer: Retainer
+    turn: Turn
+    injected: str
+    streamed: bool
+    tale: Tale
+    telemetry: Telemetry
+    nudge: Callable[[], None]
+    _whole: bool = False
+    _learned: bool = False
+
+    async def __call__(self, raw: bytes, whole: bool) -> None:
+        """`raw` is what the worker sent so far; `whole` that it is all of it. Returns when the turn is durable."""
+        if self._learned:
+            return
+        self._whole = self._whole or whole
+        folded = fold_stream(raw) if self.streamed else fold_json(raw)
+        if folded.error and (self.streamed or self._whole):
+            self.tale.skip("error-in-answer")
+            return
+        reply = folded.choices[0].content if folded.choices else ""
+        turn = replace(self.turn, reply_text=reply, ending=ending(folded, self._whole), model=folded.model or self.turn.model)
+        with self.telemetry.verb("retain", self.tale.millis):
+            failed = await self.retainer.retain(turn, self.injected)
+        self._learned = self._whole
+        self.tale.skip(failed)
+        if not failed:
+            self.telemetry.turns.labels(turn.ending).inc()
+            self.nudge()
+
+
+def ending(folded: Folded, whole: bool) -> Ending:
+    """final; open when a tool must answer first; partial when the answer was cut."""
+    if not whole or not folded.done:
+        return "partial"
+    if any(choice.calls for choice in folded.choices[:1]):
+        return "open"
+    return "final"

@@ -1,0 +1,89 @@
+"""Fit memories and history into a budget. Pure: from what was found and what stands in the prompt to a plan.
+
+Rule (promise 2): the plan only ever appends. Earlier turns get exactly the text they got before; only the last turn
+may get something new; history leaves in large steps, so that the prompt's head stays the same for many turns.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.memory import block
+from gateway.memory.budget import tokens
+from gateway.memory.records import Hit, Memory, Placed
+
+_COMPACT_ABOVE = 0.8
+_COMPACT_TO = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What goes in at the last turn: the text, what it costs, the memories it renders, and every hit's fate."""
+
+    text: str
+    tokens: int
+    memories: tuple[str, ...]
+    hits: tuple[Hit, ...]
+
+    def nothing(self) -> "Fitted":
+        """The same verdicts, but nothing of it entered the prompt."""
+        return Fitted("", 0, (), self.hits)
+
+
+def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: str, placed: frozenset[str]) -> Fitted:
+    """Take pinned memories, then hits best first, until the budget (estimated tokens) is spent.
+
+    `standing` is the text that the prompt already holds, `placed` the ids that earlier turns of it already render.
+    """
+    taken: list[Memory] = []
+    ids: set[str] = set(placed)
+    left = budget - tokens(block.render([_EMPTY]))
+    for memory in pinned:
+        cost = tokens(block.line(memory))
+        if memory.id not in ids and cost <= left:
+            taken.append(memory)
+            ids.add(memory.id)
+            left -= cost
+    judged: list[Hit] = []
+    for hit in hits:
+        reason = hit.dropped or _unfit(hit.memory, ids, standing, left)
+        judged.append(replace(hit, dropped=reason))
+        if not reason:
+            taken.append(hit.memory)
+            ids.add(hit.memory.id)
+            left -= tokens(block.line(hit.memory))
+    text = block.render(taken)
+    return Fitted(text, tokens(text), tuple(m.id for m in taken), tuple(judged))
+
+
+_EMPTY = Memory(id="", scope=None, session="", text="")  # type: ignore[arg-type]  # only its line's length is asked
+
+
+def _unfit(memory: Memory, ids: set[str], standing: str, left: int) -> str:
+    if memory.id in ids:
+        return "already recalled in this conversation"
+    if memory.text and memory.text in standing:
+        return "already in the prompt"
+    if tokens(block.line(memory)) > left:
+        return "over budget"
+    return ""
+
+
+def first_kept(head: int, sizes: Sequence[int], limit: int, kept_before: int) -> int:
+    """Index of the first turn that stays, given each turn's size and the head's, in estimated tokens.
+
+    `limit` is the model's window (0: unknown, nothing is ever dropped); `kept_before` is the last step's answer, so
+    that nothing moves until the history outgrows the window again. The last turn always stays.
+    """
+    if not limit or head + sum(sizes[kept_before:]) <= limit * _COMPACT_ABOVE:
+        return kept_before
+    room = limit * _COMPACT_TO - head
+    first = len(sizes)
+    while first > 0 and sizes[first - 1] <= room:
+        first -= 1
+        room -= sizes[first]
+    return max(min(first, len(sizes) - 1), kept_before)
+
+
+def replayed(chains: Sequence[str], known: Mapping[str, Placed]) -> dict[int, str]:
+    """Turn index → the text that was injected there before."""
+    return {i: known[chain].text for i, chain in enumerate(chains) if chain in known and known[chain].text}

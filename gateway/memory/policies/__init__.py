@@ -1,0 +1,6 @@
+"""The table of memory policies: name → "module:Class". A new policy is one file here and one line below."""
+
+TABLE = {
+    "none": "gateway.memory.policies.none:Nothing",
+    "verbatim": "gateway.memory.policies.verbatim:Verbatim",
+}

@@ -1,0 +1,25 @@
+"""What a memory policy is asked. Decisions only: a policy never reads a store, a clock or a socket."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gateway.memory.records import Candidate, Hit, Memory, Turn
+
+
+class Policy(Protocol):
+    """What to keep of a turn, what to show of what was found, and how wide to look."""
+
+    name: str
+    width: int
+    """Candidates asked for per signal; 0 means that recall is not wanted at all."""
+    radius: int
+    """How many turns on either side make up a memory's neighbourhood."""
+
+    def keep(self, turn: Turn) -> tuple[Memory, ...]:
+        """The memories that a turn leaves behind. The first one's id is the turn's; all ids are derived from it."""
+
+    def near(self, memory: Memory, before: Sequence[Memory], after: Sequence[Memory]) -> str:
+        """The text that stands for a memory together with its neighbourhood."""
+
+    def rank(self, question: str, candidates: Sequence[Candidate], now: float) -> list[Hit]:
+        """Best first. A hit with `dropped` set is evidence for the trace and never enters the prompt."""

@@ -1,0 +1,71 @@
+"""What is known that helps this question. Drives a policy against the ports; decides nothing itself."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.memory import lexical
+from gateway.memory.policies.base import Policy
+from gateway.memory.ports import Embedder, Journal, MemoryStore
+from gateway.memory.records import Candidate, Memory, Query, Recall, Scope, Sparse, Vector
+
+_QUESTION_HEAD = 600
+_QUESTION_TAIL = 1400
+_PENDING = 8
+# The store weighs terms by rarity; a turn that is not indexed yet has no such weights, so it gets a middling one.
+_PENDING_IDF = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recaller:
+    """The ports that recall reads."""
+
+    memories: MemoryStore
+    journal: Journal
+    embedder: Embedder
+
+    async def recall(self, policy: Policy, scope: Scope, question: str, now: float) -> Recall:
+        """Rank everything the scope knows against the question, indexed or not. MemoryUnavailable when a part fails."""
+        asked = gist(question)
+        if not policy.width or not asked.strip():
+            return Recall()
+        vectors, waiting = await asyncio.gather(self.embedder.embed([asked]), self.journal.pending(scope, _PENDING))
+        query = Query(vectors[0], lexical.query(asked))
+        found = await self.memories.search(scope, query, policy.width)
+        indexed = {candidate.memory.id for candidate in found}
+        fresh = [m for turn in waiting for m in policy.keep(turn) if m.id not in indexed]
+        found += await self._unindexed(fresh, query)
+        return Recall(tuple(policy.rank(asked, found, now)))
+
+    async def pinned(self, scope: Scope, limit: int = 20) -> tuple[Memory, ...]:
+        """What the user's conversations always start with."""
+        return (await self.memories.browse(scope, pinned=True, status="active", limit=limit)).items
+
+    async def _unindexed(self, memories: Sequence[Memory], query: Query) -> list[Candidate]:
+        """Read your writes (promise 4): turns that the writer has not got to are scored here and now."""
+        if not memories:
+            return []
+        vectors = await self.embedder.embed([m.text for m in memories])
+        found = []
+        for memory, vector in zip(memories, vectors, strict=True):
+            dense = _dot(vector, query.dense)
+            bm25 = _overlap(lexical.document(memory.text), query.sparse) * _PENDING_IDF
+            signals = {"dense_turn": dense, "dense_near": dense}
+            found.append(Candidate(memory, signals | ({"bm25_turn": bm25, "bm25_near": bm25} if bm25 else {})))
+        return found
+
+
+def gist(question: str) -> str:
+    """The part of a long message that says what is wanted: its beginning and its end."""
+    if len(question) <= _QUESTION_HEAD + _QUESTION_TAIL:
+        return question
+    return f"{question[:_QUESTION_HEAD]} {question[-_QUESTION_TAIL:]}"
+
+
+def _dot(a: Vector, b: Vector) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def _overlap(a: Sparse, b: Sparse) -> float:
+    weights = dict(zip(b.indices, b.values, strict=True))
+    return sum(value * weights.get(index, 0.0) for index, value in zip(a.indices, a.values, strict=True))

@@ -1,0 +1,91 @@
+"""The writer: takes journalled turns, in order, and has them indexed. Later, post-thinking. Never answers anybody."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.errors import MnemeError
+from gateway.memory.curate import Curator
+from gateway.memory.ports import Journal
+from gateway.memory.records import Turn
+
+log = logging.getLogger(__name__)
+
+_BATCH = 32
+_ATTEMPTS = 5
+_DELAY = 2.0
+_POISON = (MnemeError, ValueError, TypeError, KeyError)
+
+
+@dataclass
+class Writer:
+    """Runs until it is told to stop. `nudge` is called after an append, so that indexing starts at once."""
+
+    curator: Curator
+    journal: Journal
+    count: Callable[[str, int], None]
+    idle: float = 1.0
+    _due: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
+
+    def nudge(self) -> None:
+        """There is something to index."""
+        self._due.set()
+
+    def stop(self) -> None:
+        """Finish what is pending now, then end."""
+        self._stopping = True
+        self._due.set()
+
+    async def run(self) -> None:
+        """Index until stopped; a failing store delays turns, it never ends the writer."""
+        while True:
+            self._due.clear()
+            progressed = await self._step()
+            if progressed:
+                continue
+            if self._stopping:
+                return
+            await self._wait()
+
+    async def _wait(self) -> None:
+        # Also without a nudge: turns become due again after a delay, and another process may have written some.
+        try:
+            async with asyncio.timeout(self.idle):
+                await self._due.wait()
+        except TimeoutError:
+            return
+
+    async def _step(self) -> bool:
+        try:
+            indexed = await self.curator.index(_BATCH)
+            self.count("indexed", len(indexed))
+            return bool(indexed)
+        except _POISON as failed:
+            log.warning("indexing a batch failed (%s); trying its turns one by one", failed)
+        return await self._one_by_one()
+
+    async def _one_by_one(self) -> bool:
+        """One poisonous turn must not hold up the others: each is tried alone, and the failing ones are delayed.
+
+        When the store itself is away nobody is to blame: everything stays pending, and no try is counted.
+        """
+        try:
+            await self.curator.ping()
+            claimed = await self.journal.claim(_BATCH)
+            progressed = [await self._alone(turn) for turn in claimed]
+        except MnemeError as failed:
+            log.error("memory does not answer, turns stay in the journal: %s", failed)
+            return False
+        return any(progressed)
+
+    async def _alone(self, turn: Turn) -> bool:
+        try:
+            done = await self.curator.index(_BATCH, only=(turn.id,))
+        except _POISON as failed:
+            dead = await self.journal.fail(turn, str(failed), attempts=_ATTEMPTS, delay=_DELAY)
+            self.count("dead" if dead else "failed", 1)
+            return False
+        self.count("indexed", len(done))
+        return bool(done)

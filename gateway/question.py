@@ -1,0 +1,112 @@
+"""What is asked, by whom, in which conversation: a chat body read once, for the verbs that follow. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.admit import Key, Mode, Options, admit
+from gateway.ask import Ask, Tale
+from gateway.errors import BadRequest, NotSpliceable
+from gateway.memory.budget import message_tokens
+from gateway.memory.policies.base import Policy
+from gateway.memory.records import Scope
+from gateway.wire import chat
+from gateway.wire.chat import ChatRequest
+
+NOT_TURNS = ("system", "developer")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A conversation's turns. Per turn: the messages it spans, where its text may be inserted, its size in estimated
+    tokens, and the hash of all that led to it. `head` is the size of what belongs to no turn."""
+
+    spans: tuple[range, ...]
+    targets: tuple[int, ...]
+    sizes: tuple[int, ...]
+    chains: tuple[str, ...]
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question that memory may act on. `said` is the user's text of the last turn; `at` when it was said."""
+
+    scope: Scope
+    session: str | None
+    mode: Mode
+    policy: Policy
+    budget: int
+    at: float
+    request: ChatRequest
+    past: History
+    said: str
+
+
+def read(ask: Ask, mode: Mode, tale: Tale) -> ChatRequest | None:
+    """The body, where there is something for us in it. None: it passes verbatim, and the worker judges it."""
+    if not isinstance(ask.body, bytes):
+        tale.skip("body-too-large")
+        return None
+    if mode.name == "off" and b'"memory"' not in ask.body:
+        return None
+    try:
+        return chat.read(ask.body)
+    except NotSpliceable:
+        tale.skip("unreadable-body")
+        return None
+
+
+def understand(
+    ask: Ask,
+    request: ChatRequest,
+    key: Key,
+    mode: Mode,
+    tale: Tale,
+    *,
+    policies: Mapping[str, Policy],
+    default: str,
+    budget: int,
+    now: float,
+) -> Question | None:
+    """The question; None when memory stays off for it, with the reason in the tale. BadRequest for bad options."""
+    caller = admit(key, ask.fields, request.fields)
+    policy = _policy(caller.options, policies, default)
+    if mode.name == "off":
+        return None
+    if caller.scope is None:
+        tale.skip("no-user")
+        return None
+    turns = chat.user_turns(request.messages)
+    if not turns:
+        tale.skip("no-user-message")
+        return None
+    past = _history(request, turns)
+    said = "\n".join(request.messages[i].text for i in past.spans[-1] if request.messages[i].role == "user")
+    options = caller.options
+    return Question(
+        scope=caller.scope,
+        session=caller.session,
+        mode=mode,
+        policy=policy,
+        budget=budget if options.tokens is None else options.tokens,
+        at=now if options.at is None else options.at,
+        request=request,
+        past=past,
+        said=said,
+    )
+
+
+def _policy(options: Options, policies: Mapping[str, Policy], default: str) -> Policy:
+    name = options.policy or default
+    if name not in policies:
+        raise BadRequest(f"'memory.policy' must be one of {', '.join(sorted(policies))}.", param="memory.policy")
+    return policies[name]
+
+
+def _history(request: ChatRequest, turns: tuple[tuple[int, int], ...]) -> History:
+    bounds = [first for first, _ in turns] + [len(request.messages)]
+    spans = tuple(range(bounds[i], bounds[i + 1]) for i in range(len(turns)))
+    costs = [message_tokens(message.normal) for message in request.messages]
+    sizes = tuple(sum(costs[i] for i in span if request.messages[i].role not in NOT_TURNS) for span in spans)
+    chains = chat.chains(request.messages, turns)
+    return History(spans, tuple(last for _, last in turns), sizes, chains, sum(costs) - sum(sizes))

@@ -1,0 +1,1 @@
+"""The front doors, thin: parse, call one verb, render."""

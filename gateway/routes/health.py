@@ -1,0 +1,52 @@
+"""/health and /metrics. Loops over every part's ping; never says more about a failure than the part's name."""
+
+import asyncio
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.errors import MnemeError
+from gateway.services import Ping, Services
+
+_PATIENCE = 2.0
+
+
+def health(services: Services) -> APIRouter:
+    """Routes that need no key."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        """The process runs and its event loop turns."""
+        return {"status": "ok"}
+
+    @router.get("/health/ready")
+    async def ready() -> JSONResponse:
+        """Every part answers. `degraded` with 200 when only memory parts fail: answers still come. 503 without a worker."""
+        names = list(services.pings)
+        states = await asyncio.gather(*(_state(services.pings[name]) for name in names))
+        parts = dict(zip(names, states, strict=True))
+        usable = parts.get("upstream") == "ok"
+        status = "ok" if set(states) == {"ok"} else "degraded" if usable else "down"
+        return JSONResponse({"status": status, "parts": parts}, status_code=200 if usable else 503)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        """Prometheus text."""
+        lag = await services.journal.lag()
+        services.telemetry.pending.set(lag.pending)
+        services.telemetry.dead.set(lag.dead)
+        services.telemetry.oldest.set(lag.oldest)
+        return Response(generate_latest(services.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def _state(ping: Ping) -> str:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await ping()
+    except (MnemeError, TimeoutError):
+        return "failing"
+    return "ok"

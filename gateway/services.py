@@ -1,0 +1,47 @@
+"""What a request may use, put together once by wiring. Holds parts; does nothing."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.admit import Keyring
+from gateway.memory.curate import Curator
+from gateway.memory.policies.base import Policy
+from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
+from gateway.seal import Seal
+from gateway.telemetry import Telemetry
+from gateway.turn import Story
+
+Ping = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How much the front door takes: header bytes, body bytes held for memory, seconds between two body pieces.
+
+    `local_only` refuses requests that a web page made under another name (DNS rebinding): set while no key guards us.
+    """
+
+    header_limit: int
+    body_limit: int
+    body_timeout: float
+    local_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Every part that a route may reach, and the pings behind /health/ready."""
+
+    story: Story
+    keyring: Keyring
+    gate: Gate
+    admin_key: str
+    curator: Curator
+    memories: MemoryStore
+    sessions: SessionStore
+    journal: Journal
+    embedder: Embedder
+    policies: Mapping[str, Policy]
+    seal: Seal
+    telemetry: Telemetry
+    pings: Mapping[str, Ping]
+    clock: Callable[[], float]

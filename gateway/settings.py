@@ -1,0 +1,87 @@
+"""Every knob of the gateway, frozen, read from MNEME_* once at start. Refuses contradictions; knows no adapter."""
+
+import ipaddress
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.errors import SettingsRefused
+
+LOCAL_KEY = "mneme-local"
+"""The key of the embedded default: one tenant, one user, accepted on loopback only."""
+
+
+class Settings(BaseSettings):
+    """What an operator may choose. Durations are seconds, sizes are bytes, budgets are estimated tokens."""
+
+    model_config = SettingsConfigDict(env_prefix="MNEME_", frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs MNEME_KEYS.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")
+    data: Path = Field(Path("mneme-data"), description="Directory of the embedded stores.")
+    upstream: str = Field("", description="Base URL of an OpenAI-compatible server; empty starts the embedded reader.")
+    upstream_key: SecretStr = Field(SecretStr(""), description="Bearer key that the upstream wants, if any.")
+    keys: SecretStr = Field(
+        SecretStr(""),
+        description="Comma-separated key:tenant or key:tenant:single-user. Empty: one local single-user key.",
+    )
+    admin_key: SecretStr = Field(SecretStr(""), description="Key of /admin. Empty: /admin answers on loopback only.")
+    policy: Literal["verbatim", "none"] = Field("verbatim", description="Memory policy of requests that name none.")
+    memory_tokens: int = Field(1200, ge=0, description="At most this much recalled text per turn.")
+    context_tokens: int = Field(
+        0, ge=0, description="History beyond this is compacted. 0: what the upstream's /models says; unknown: never."
+    )
+    recall_deadline: float = Field(0.05, gt=0, description="Recall that takes longer is dropped; the answer goes on.")
+    retain_deadline: float = Field(2.0, gt=0, description="The longest the end of an answer waits for the journal.")
+    durability: Literal["process", "power"] = Field(
+        "process", description="What an acknowledged turn survives: kill -9 (process) or also power loss (power)."
+    )
+    redact: bool = Field(True, description="Replace secrets before anything is stored.")
+    cache_salt: Literal["tenant", "user", "none"] = Field(
+        "tenant", description="Whose prompts may share the worker's prefix cache, when memory acts."
+    )
+    embedder: Literal["minilm", "http"] = Field("minilm", description="What turns text into vectors.")
+    embedder_url: str = Field("", description="Base URL for MNEME_EMBEDDER=http.")
+    embedder_model: str = Field("", description="Model name for MNEME_EMBEDDER=http.")
+    embedder_key: SecretStr = Field(SecretStr(""), description="Bearer key for MNEME_EMBEDDER=http.")
+    connect_timeout: float = Field(5.0, gt=0, description="To connect to the upstream.")
+    first_byte_timeout: float = Field(600.0, gt=0, description="From the request's end to the answer's first byte.")
+    idle_timeout: float = Field(300.0, gt=0, description="Between two pieces of an answer. There is no total timeout.")
+    body_timeout: float = Field(30.0, gt=0, description="Between two pieces of a request's body.")
+    body_limit: int = Field(32 << 20, gt=0, description="A larger chat body passes through without memory.")
+    drain_seconds: float = Field(30.0, ge=0, description="On SIGTERM, how long running answers may take to end.")
+    trace_limit: int = Field(10_000, ge=0, description="Traces kept per tenant.")
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        if not self.keys.get_secret_value() and not self.on_loopback:
+            raise ValueError(f"MNEME_HOST={self.host} is not loopback: set MNEME_KEYS before anyone else can reach it")
+        if self.embedder == "http" and not (self.embedder_url and self.embedder_model):
+            raise ValueError("MNEME_EMBEDDER=http needs MNEME_EMBEDDER_URL and MNEME_EMBEDDER_MODEL")
+        if self.upstream and not self.upstream.startswith(("http://", "https://")):
+            raise ValueError(f"MNEME_UPSTREAM={self.upstream} must start with http:// or https://")
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the gateway."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def read_settings() -> Settings:
+    """Settings from the environment; SettingsRefused names every knob that is wrong."""
+    try:
+        return Settings()  # type: ignore[call-arg]  # every field has a default; the environment fills them
+    except ValidationError as refused:
+        lines = [
+            f"{'MNEME_' + str(problem['loc'][0]).upper() if problem['loc'] else 'settings'}: {problem['msg']}"
+            for problem in refused.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsRefused("; ".join(lines)) from None

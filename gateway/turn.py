@@ -1,0 +1,139 @@
+"""THE STORY: one chat completion, from the question to the memory of it. Read this first.
+
+    admit → recall → compose → relay → retain; reflect follows later, in the writer.
+
+Rule: memory may fail, the answer may not. Whatever memory skips is named in a header and counted.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from gateway.admit import Key, read_mode
+from gateway.ask import Ask, Tale
+from gateway.learn import Learner
+from gateway.memory.policies.base import Policy
+from gateway.memory.records import Scope, Turn
+from gateway.memory.retain import Retainer
+from gateway.prompt import Prompt, build, stripped
+from gateway.question import Question, read, understand
+from gateway.relay import Client, is_stream, relay, relay_and_learn
+from gateway.remember import Known, Rememberer
+from gateway.telemetry import Telemetry
+from gateway.upstream.client import Answer, Body, Headers, Upstream
+
+# Statuses with which a worker says that it does not want this prompt; ours may be to blame, so it is asked again.
+_REFUSALS = (400, 413, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What telling it takes. `salt` names whose prompts may share the worker's prefix cache ("" for everybody's)."""
+
+    rememberer: Rememberer
+    retainer: Retainer
+    upstream: Upstream
+    telemetry: Telemetry
+    policies: Mapping[str, Policy]
+    default_policy: str
+    memory_tokens: int
+    salt: Callable[[Scope], str]
+    clock: Callable[[], float]
+    nudge: Callable[[], None]
+
+    async def tell(self, ask: Ask, key: Key, client: Client) -> None:
+        """Answer one chat completion. What memory cannot act on passes untouched."""
+        mode = read_mode(ask.fields.get(b"x-mneme-memory"))
+        tale = Tale(uuid4().hex, mode.name)
+        request = read(ask, mode, tale)
+        if request is None:
+            return await self._pass_on(ask, ask.body, tale, client)
+        with self.telemetry.verb("admit", tale.millis):
+            question = understand(
+                ask,
+                request,
+                key,
+                mode,
+                tale,
+                policies=self.policies,
+                default=self.default_policy,
+                budget=self.memory_tokens,
+                now=self.clock(),
+            )
+        if question is None:
+            return await self._pass_on(ask, stripped(request), tale, client)
+        with self.telemetry.verb("recall", tale.millis):
+            known = await self.rememberer.remember(question, tale)
+        with self.telemetry.verb("compose", tale.millis):
+            prompt = build(question, known, self.salt(question.scope))
+            tale.count, tale.tokens = len(prompt.fitted.memories), prompt.fitted.tokens
+            await self.rememberer.keep(question, known, prompt.fitted, tale)
+        await self.rememberer.explain(question, known, prompt.fitted, tale)
+        await self._relay(ask, question, known, prompt, tale, client)
+        await self.rememberer.explain(question, known, prompt.fitted, tale)
+        return None
+
+    async def pass_through(self, ask: Ask, client: Client) -> None:
+        """Any other path under /v1: byte for byte, both ways."""
+        await self._pass_on(ask, ask.body, Tale(uuid4().hex, "off"), client)
+
+    async def _pass_on(self, ask: Ask, body: Body, tale: Tale, client: Client) -> None:
+        tale.mode = "off"
+        async with self.upstream.send(ask.method, ask.path, ask.headers, body) as answer:
+            await relay(answer, client, tale.headers())
+        self._count(tale, answer.status)
+
+    async def _relay(
+        self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale, client: Client
+    ) -> None:
+        async with self._answer(ask, question, known, prompt, tale) as answer:
+            if question.mode.writes and answer.status == 200:
+                learner = self._learner(question, known, prompt, is_stream(answer), tale)
+                await relay_and_learn(answer, client, tale.headers(), learner)
+            else:
+                await relay(answer, client, tale.headers())
+        self._count(tale, answer.status)
+
+    @asynccontextmanager
+    async def _answer(
+        self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale
+    ) -> AsyncIterator[Answer]:
+        """The worker's answer; if it refuses the prompt as we made it, its answer to the client's own prompt."""
+        headers = _plain_coding(ask.headers)
+        async with self.upstream.send(ask.method, ask.path, headers, prompt.body) as answer:
+            if prompt.plain is None or answer.status not in _REFUSALS:
+                yield answer
+                return
+        async with self.upstream.send(ask.method, ask.path, headers, prompt.plain) as second:
+            if second.status == 200:
+                tale.skip("refused-by-worker")
+                tale.count = tale.tokens = 0
+                await self.rememberer.keep(question, known, prompt.fitted.nothing(), tale)
+            yield second
+
+    def _learner(self, question: Question, known: Known, prompt: Prompt, streamed: bool, tale: Tale) -> Learner:
+        place = known.place
+        turn = Turn(
+            id=place.turn,
+            scope=question.scope,
+            session=place.session,
+            chain=place.keys[-1],
+            at=question.at,
+            user_text=question.said,
+            reply_text="",
+            model=question.request.model,
+            trace=tale.id,
+        )
+        return Learner(self.retainer, turn, prompt.text, streamed, tale, self.telemetry, self.nudge)
+
+    def _count(self, tale: Tale, status: int) -> None:
+        self.telemetry.answers.labels(tale.mode, f"{status // 100}xx").inc()
+        self.telemetry.injected.observe(tale.tokens)
+        for reason in tale.skipped:
+            self.telemetry.skipped.labels(reason).inc()
+
+
+def _plain_coding(headers: Headers) -> Headers:
+    """An answer that we must read is asked for without compression."""
+    return [*((n, v) for n, v in headers if n != b"accept-encoding"), (b"accept-encoding", b"identity")]

@@ -1,0 +1,130 @@
+"""The only file that picks adapters. One AsyncExitStack opens them in order and closes them in reverse."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+
+from gateway.admit import Keyring, parse_keys
+from gateway.memory.curate import Curator
+from gateway.memory.embedders.http import HttpEmbedder
+from gateway.memory.embedders.minilm import MiniLM
+from gateway.memory.policies import TABLE
+from gateway.memory.policies.base import Policy
+from gateway.memory.ports import Embedder
+from gateway.memory.recall import Recaller
+from gateway.memory.reflect import Writer
+from gateway.memory.retain import Retainer
+from gateway.memory.stores.edge import EdgeStore
+from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
+from gateway.remember import Rememberer
+from gateway.seal import Seal, open_secret
+from gateway.services import Gate, Services
+from gateway.settings import LOCAL_KEY, Settings
+from gateway.telemetry import Telemetry
+from gateway.turn import Story
+from gateway.upstream.client import Patience, Upstream
+from gateway.upstream.embedded import embedded_reader
+from gateway.upstream.windows import Windows
+
+_HEADER_LIMIT = 64 << 10
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Everything that requests use. On the way out the writer finishes what is pending, then the stores close."""
+    async with AsyncExitStack() as stack:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        seal = Seal(open_secret(settings.data / "secret"), settings.cache_salt)
+        telemetry = Telemetry()
+        database = await stack.enter_async_context(
+            Database.open(settings.data / "mneme.db", durability=settings.durability)
+        )
+        journal, sessions = SqliteJournal(database), SqliteSessions(database, trace_limit=settings.trace_limit)
+        embedder = await _embedder(settings, stack)
+        memories = await stack.enter_async_context(
+            EdgeStore.open(
+                settings.data / "memories", embedder_identity=embedder.identity, dimension=embedder.dimension
+            )
+        )
+        policies = _policies()
+        upstream = await _upstream(settings, stack)
+        windows = Windows(upstream, settings.context_tokens)
+        curator = Curator(memories, sessions, journal, embedder, policies[settings.policy], time.time)
+        writer = Writer(curator, journal, lambda result, n: telemetry.indexed.labels(result).inc(n))
+        story = Story(
+            rememberer=Rememberer(
+                Recaller(memories, journal, embedder), sessions, windows.of, settings.recall_deadline, time.time
+            ),
+            retainer=Retainer(journal, settings.redact, settings.retain_deadline),
+            upstream=upstream,
+            telemetry=telemetry,
+            policies=policies,
+            default_policy=settings.policy,
+            memory_tokens=settings.memory_tokens,
+            salt=seal.salt,
+            clock=time.time,
+            nudge=writer.nudge,
+        )
+        keys = settings.keys.get_secret_value()
+        await stack.enter_async_context(_working(writer, windows, settings.drain_seconds))
+        yield Services(
+            story=story,
+            keyring=Keyring(parse_keys(keys, LOCAL_KEY)),
+            gate=Gate(_HEADER_LIMIT, settings.body_limit, settings.body_timeout, local_only=not keys),
+            admin_key=settings.admin_key.get_secret_value(),
+            curator=curator,
+            memories=memories,
+            sessions=sessions,
+            journal=journal,
+            embedder=embedder,
+            policies=policies,
+            seal=seal,
+            telemetry=telemetry,
+            pings={
+                "upstream": windows.ping,
+                "memories": memories.ping,
+                "sessions": sessions.ping,
+                "journal": journal.ping,
+                "embedder": embedder.ping,
+            },
+            clock=time.time,
+        )
+
+
+@asynccontextmanager
+async def _working(writer: Writer, windows: Windows, drain_seconds: float) -> AsyncIterator[None]:
+    """The background tasks, owned here: the writer ends when nothing is pending, or at the drain's limit."""
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(writer.run())
+        watching = tasks.create_task(windows.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            writer.stop()
+            await asyncio.wait({writing}, timeout=drain_seconds)
+            writing.cancel()
+
+
+async def _embedder(settings: Settings, stack: AsyncExitStack) -> Embedder:
+    if settings.embedder == "http":
+        key = settings.embedder_key.get_secret_value()
+        return await stack.enter_async_context(HttpEmbedder.open(settings.embedder_url, settings.embedder_model, key))
+    return await stack.enter_async_context(MiniLM.open(settings.data / "models"))
+
+
+async def _upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
+    base_url = settings.upstream or await stack.enter_async_context(embedded_reader())
+    patience = Patience(settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout)
+    upstream = Upstream(base_url, settings.upstream_key.get_secret_value(), patience)
+    return await stack.enter_async_context(upstream)
+
+
+def _policies() -> Mapping[str, Policy]:
+    found: dict[str, Policy] = {}
+    for name, path in TABLE.items():
+        module, _, attribute = path.partition(":")
+        found[name] = getattr(import_module(module), attribute)()
+    return found
