@@ -1,4 +1,4 @@
-"""Who is asking: tenant from the API key, user and session from the request. Never guesses a user, never reads memory."""
+"""Who is asking: tenant from the API key, user and session from the request. Never guesses a user."""
 
 import hashlib
 from collections.abc import Mapping
@@ -81,7 +81,9 @@ def parse_keys(text: str, local_key: str) -> dict[str, Key]:
         secret, _, rest = entry.strip().partition(":")
         tenant, _, kind = rest.partition(":")
         if not secret or not tenant or kind not in ("", "per-user", "single-user"):
-            raise SettingsRefused("MNEME_KEYS: each entry reads key:tenant, key:tenant:per-user or key:tenant:single-user")
+            raise SettingsRefused(
+                "MNEME_KEYS: each entry reads key:tenant, key:tenant:per-user or key:tenant:single-user"
+            )
         keys[secret] = Key(tenant, tenant if kind == "single-user" else "")
     return keys
 

@@ -1,7 +1,6 @@
 """build_app(settings): the front doors over the services, opened and closed by the lifespan. No logic."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI, Request

@@ -1,22 +1,22 @@
 """Every way the gateway can fail, each with its HTTP status and OpenAI error type. Knows nothing of who raises it.
 
-    MnemeError
-    ├── CallerError                 the caller's fault, 4xx
-    │   ├── BadRequest              400  the request cannot be understood
-    │   │   └── NotSpliceable       400  (never shown) the body is the worker's to judge; memory steps aside
-    │   ├── NotAuthenticated        401  no key, or one that nobody issued
-    │   ├── NotAllowed              403  a known caller asks for what is not theirs
-    │   ├── NotFound                404
-    │   ├── StaleEdit               412  the ETag is no longer the current version
-    │   ├── HeadersTooLarge         431
-    │   └── BodyTimeout             408  the body stopped arriving
-    ├── UpstreamError               the worker's fault, 5xx
-    │   ├── UpstreamUnreachable     502  connecting failed
-    │   ├── UpstreamBroke           502  the connection died before an answer
-    │   └── UpstreamTimeout         504  no first byte, or silence between bytes, for too long
-    ├── MemoryUnavailable           503  a memory part failed; only the admin API ever shows it
-    │   └── DataDirectoryRefused    503  corrupt, foreign, or stamped by another embedder; says how to mend it
-    └── SettingsRefused             500  settings contradict each other; raised before anything starts
+MnemeError
+├── CallerError                 the caller's fault, 4xx
+│   ├── BadRequest              400  the request cannot be understood
+│   │   └── NotSpliceable       400  (never shown) the body is the worker's to judge; memory steps aside
+│   ├── NotAuthenticated        401  no key, or one that nobody issued
+│   ├── NotAllowed              403  a known caller asks for what is not theirs
+│   ├── NotFound                404
+│   ├── StaleEdit               412  the ETag is no longer the current version
+│   ├── HeadersTooLarge         431
+│   └── BodyTimeout             408  the body stopped arriving
+├── UpstreamError               the worker's fault, 5xx
+│   ├── UpstreamUnreachable     502  connecting failed
+│   ├── UpstreamBroke           502  the connection died before an answer
+│   └── UpstreamTimeout         504  no first byte, or silence between bytes, for too long
+├── MemoryUnavailable           503  a memory part failed; only the admin API ever shows it
+│   └── DataDirectoryRefused    503  corrupt, foreign, or stamped by another embedder; says how to mend it
+└── SettingsRefused             500  settings contradict each other; raised before anything starts
 """
 
 from typing import Any

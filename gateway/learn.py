@@ -34,7 +34,9 @@ class Learner:
             self.tale.skip("error-in-answer")
             return
         reply = folded.choices[0].content if folded.choices else ""
-        turn = replace(self.turn, reply_text=reply, ending=ending(folded, self._whole), model=folded.model or self.turn.model)
+        turn = replace(
+            self.turn, reply_text=reply, ending=ending(folded, self._whole), model=folded.model or self.turn.model
+        )
         with self.telemetry.verb("retain", self.tale.millis):
             failed = await self.retainer.retain(turn, self.injected)
         self._learned = self._whole

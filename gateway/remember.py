@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway.ask import Tale
 from gateway.errors import MemoryUnavailable
@@ -25,7 +25,7 @@ class Known:
     """What memory knows about a question. Turns before `first_kept` leave the prompt; `moved` if that is a new step."""
 
     place: Place
-    recall: Recall = Recall()
+    recall: Recall = field(default_factory=Recall)
     pinned: tuple[Memory, ...] = ()
     first_kept: int = 0
     moved: bool = False
@@ -47,7 +47,9 @@ class Rememberer:
         known = Known(settle(question.scope, question.session, keys, {}, self.clock()))
         try:
             async with asyncio.timeout(self.deadline):
-                known = replace(known, place=await locate(self.sessions, question.scope, question.session, keys, self.clock()))
+                known = replace(
+                    known, place=await locate(self.sessions, question.scope, question.session, keys, self.clock())
+                )
                 known = await self._compact(question, known)
                 return await self._recall(question, known)
         except TimeoutError:
@@ -55,7 +57,7 @@ class Rememberer:
         except MemoryUnavailable as failed:
             log.warning("recall failed: %s", failed.message)
             tale.skip("memory-unavailable")
-        except Exception:  # noqa: BLE001  # promise 8: whatever breaks in recall, the question is still answered
+        except Exception:  # promise 8: whatever breaks in recall, the question is still answered
             log.exception("recall broke")
             tale.skip("memory-broke")
         return known

@@ -50,9 +50,9 @@ class _Server(uvicorn.Server):
             self._ready(self.servers[0].sockets[0].getsockname()[1])
 
 
-async def serve(app: Any, host: str, port: int, drain_seconds: float, ready: Callable[[int], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then let running answers end. `ready` is told the port once it listens."""
-    config = uvicorn.Config(
+def configure(app: Any, host: str, port: int, drain_seconds: float) -> uvicorn.Config:
+    """How the gateway is served, here and in the tests."""
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -66,10 +66,14 @@ async def serve(app: Any, host: str, port: int, drain_seconds: float, ready: Cal
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(drain_seconds),
     )
+
+
+async def serve(app: Any, host: str, port: int, drain_seconds: float, ready: Callable[[int], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then let running answers end. `ready` is told the port once it listens."""
     # uvicorn raises the signal again once it has stopped; by default that would kill us before the stores are closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _already_stopping)
-    await _Server(config, ready).serve()
+    await _Server(configure(app, host, port, drain_seconds), ready).serve()
 
 
 def _already_stopping(_number: int, _frame: FrameType | None) -> None:

@@ -36,8 +36,15 @@ class MemoryStore(Protocol):
         """Those of `ids` that exist in the scope, in the order asked."""
 
     async def browse(
-        self, scope: Scope, *, session: str | None = None, kind: str | None = None, pinned: bool | None = None,
-        status: str | None = None, cursor: str | None = None, limit: int = 50,
+        self,
+        scope: Scope,
+        *,
+        session: str | None = None,
+        kind: str | None = None,
+        pinned: bool | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
     ) -> Page[Memory]:
         """Memories of the scope that match every filter given, in id order, page by page."""
 
@@ -75,7 +82,9 @@ class SessionStore(Protocol):
     async def set_cut(self, scope: Scope, session: str, chain: str) -> None:
         """Remember a compaction step."""
 
-    async def sessions(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[str, int, float]]:
+    async def sessions(
+        self, scope: Scope, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[tuple[str, int, float]]:
         """(session, turns placed, last time) of the scope, latest first."""
 
     async def trace(self, trace: Trace) -> None:

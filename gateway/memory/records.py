@@ -27,7 +27,7 @@ class Turn:
     `id` is a UUID string derived from scope, session and chain, so that the same turn told twice is one turn.
     `chain` is the hash of the conversation up to and including the user's message.
     `ending`: final, partial (the client left or the stream broke), open (a tool loop that has not answered yet).
-    `at` is when it was said, in seconds since the epoch. `seq` is the journal's running number (0 = not yet journalled).
+    `at` is when it was said, in seconds since the epoch; `seq` the journal's running number (0: not yet journalled).
     """
 
     id: str
@@ -56,8 +56,9 @@ class Former:
 class Memory:
     """One thing remembered. `text` is what the user (or operator) said; `reply` what the assistant said to it.
 
-    `sources` are the turn ids it rests on; `seq` orders the memories of a session; `version` starts at 1 and
-    grows by every edit; `former` holds the latest earlier texts, oldest first. Times are seconds since the epoch: `at` when it was said, `updated` when it last changed.
+    `sources` are the turn ids it rests on; `seq` orders the memories of a session; `version` starts at 1 and grows by
+    every edit; `former` holds the latest earlier texts, oldest first. Times are seconds since the epoch:
+    `at` when it was said, `updated` when it last changed.
     """
 
     id: str

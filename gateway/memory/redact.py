@@ -5,8 +5,9 @@ chats are added here: passwords told in prose, whole private keys, and key prefi
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.plugins.base import RegexBasedDetector
@@ -15,14 +16,18 @@ MASK = "[secret removed]"
 
 # Left out: what takes ordinary words, numbers or addresses for secrets.
 _TOO_EAGER = frozenset({"Secret Keyword", "Public IP (ipv4)", "Base64 High Entropy String", "Hex High Entropy String"})
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.S)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.S
+)
 _PREFIXED = re.compile(
     r"\b(?:sk-[A-Za-z0-9_-]{20,}|gsk_[A-Za-z0-9]{20,}|hf_[A-Za-z0-9]{20,}|AIza[0-9A-Za-z_-]{35}|github_pat_\w{30,}"
     r"|gh[opusr]_[A-Za-z0-9]{30,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|[sr]k_live_[A-Za-z0-9]{16,}|ya29\.[\w-]{20,})"
 )
 _TOLD = re.compile(
-    r"(?i)\b(?:pass(?:word|phrase|code|wd)?|pwd|pin(?: code)?|api[ _-]?key|secret(?:[ _-]?key)?|(?:access|auth|bearer)[ _-]?token)\b"
-    r"(?P<link>(?:\s+for\s+[\w .'-]{1,40}?)?(?:\s+(?:is|was)\s*:?\s+|\s*[:=]\s*|\s+(?=[\"'`])))(?P<quote>[\"'`]?)(?P<secret>[^\s\"'`,;]{4,})"
+    r"""(?ix)\b(?:pass(?:word|phrase|code|wd)? | pwd | pin(?:\ code)? | api[ _-]?key | secret(?:[ _-]?key)?
+    | (?:access|auth|bearer)[ _-]?token)\b
+    (?P<link>(?:\s+for\s+[\w .'-]{1,40}?)?(?:\s+(?:is|was)\s*:?\s+ | \s*[:=]\s* | \s+(?=["'`])))
+    (?P<quote>["'`]?)(?P<secret>[^\s"'`,;]{4,})"""
 )
 _AFTER_BEARER = re.compile(r"(?i)\bbearer\s+(?P<secret>[\w.~+/=-]{16,})")
 
@@ -70,9 +75,6 @@ def _found(line: str) -> Iterator[str]:
 
 @cache
 def _detectors() -> tuple[Callable[[str], Iterator[str]], ...]:
-    kinds = get_mapping_from_secret_type_to_class().items()
-    return tuple(
-        kind().analyze_string
-        for name, kind in kinds
-        if name not in _TOO_EAGER and issubclass(kind, RegexBasedDetector)
-    )
+    kinds: Mapping[str, Any] = get_mapping_from_secret_type_to_class()  # its own annotation says type[Never]
+    wanted = (kind for name, kind in kinds.items() if name not in _TOO_EAGER and issubclass(kind, RegexBasedDetector))
+    return tuple(kind().analyze_string for kind in wanted)

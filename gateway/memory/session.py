@@ -44,9 +44,7 @@ async def locate(store: SessionStore, scope: Scope, session: str | None, keys: t
     return settle(scope, session, keys, known, now)
 
 
-def settle(
-    scope: Scope, session: str | None, keys: tuple[str, ...], known: Mapping[str, Placed], now: float
-) -> Place:
+def settle(scope: Scope, session: str | None, keys: tuple[str, ...], known: Mapping[str, Placed], now: float) -> Place:
     """The same, from what the store knows; with nothing known when the store does not answer."""
     here = known.get(keys[-1])
     earlier = next((known[key] for key in reversed(keys[:-1]) if key in known), None)
@@ -61,7 +59,8 @@ def settle(
 
 
 def keys_for(session: str | None, chains: Sequence[str]) -> tuple[str, ...]:
-    """Store keys of the turns that hash to `chains`. A named session keeps its turns apart from the same words elsewhere."""
+    """Store keys of the turns that hash to `chains`. A named session keeps its turns apart from the same words of
+    another one."""
     if session is None:
         return tuple(chains)
     return tuple(hashlib.blake2b(orjson.dumps([session, chain]), digest_size=16).hexdigest() for chain in chains)

@@ -23,7 +23,7 @@ def health(services: Services) -> APIRouter:
 
     @router.get("/health/ready")
     async def ready() -> JSONResponse:
-        """Every part answers. `degraded` with 200 when only memory parts fail: answers still come. 503 without a worker."""
+        """ok; degraded (200) when memory parts fail, since answers still come; down (503) without a worker."""
         names = list(services.pings)
         states = await asyncio.gather(*(_state(services.pings[name]) for name in names))
         parts = dict(zip(names, states, strict=True))

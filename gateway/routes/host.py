@@ -1,4 +1,4 @@
-"""Whether a request was meant for this machine. Guards the keyless default against pages that rebind their name to it."""
+"""Whether a request was meant for this machine: guards the keyless default against pages that rebind their name."""
 
 _LOCAL = frozenset((b"localhost", b"127.0.0.1", b"[::1]"))
 

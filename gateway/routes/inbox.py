@@ -9,7 +9,7 @@ from gateway.errors import BodyTimeout
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-class ClientGone(Exception):  # noqa: N818  # no error: people close windows
+class ClientGone(Exception):  # no error: people close windows
     """The client left before its request was whole."""
 
 

@@ -37,7 +37,7 @@ class V1:
             return
         except MnemeError as error:
             await client.refuse(error)
-        except Exception:  # noqa: BLE001  # the last line: a bug of ours still answers in the caller's language
+        except Exception:  # the last line: a bug of ours still answers in the caller's language
             log.exception("a request failed")
             await client.refuse(MnemeError("The gateway failed; its log says why."))
 

@@ -20,8 +20,8 @@ Headers = list[tuple[bytes, bytes]]
 Body = bytes | AsyncIterator[bytes]
 
 _HOP_BY_HOP = frozenset(
-    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding upgrade"
-    b" host".split()
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding"
+    b" upgrade host".split()
 )
 # vLLM and uvicorn close an idle connection after 5 s; ours must go first (gateway-peers: the keep-alive race).
 _KEEP_ALIVE = 4.0
@@ -105,13 +105,15 @@ class Upstream:
             await self._session.close()
 
     @asynccontextmanager
-    async def send(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: Body) -> AsyncIterator[Answer]:
+    async def send(
+        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: Body
+    ) -> AsyncIterator[Answer]:
         """One request. `path` begins after the base URL and may carry a query, both as raw text.
 
         Asks again only when nothing can have been done: the connection was an old one that the worker had already
         closed, and not one byte came back.
         """
-        outgoing = self._outgoing(headers)
+        outgoing = self._outgoing(headers, rewritten=isinstance(body, bytes))
         try:
             answer = await self._ask(method, path, outgoing, body)
         except _StaleConnection:
@@ -143,17 +145,20 @@ class Upstream:
             raise UpstreamUnreachable("The worker cannot be reached.") from refused
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionError) as broke:
             if reuse.reused and isinstance(body, bytes):
-                raise _StaleConnection from broke
+                raise _StaleConnection("The worker had closed an idle connection.") from broke
             raise UpstreamBroke("The worker closed the connection before it answered.") from broke
         except aiohttp.ClientError as broke:
             raise UpstreamBroke("The worker's answer is not HTTP.") from broke
         return Answer(response, self._patience.idle)
 
-    def _outgoing(self, headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
-        """The caller's headers, less hop-by-hop ones, ours, and the key that was issued by us."""
+    def _outgoing(self, headers: Iterable[tuple[bytes, bytes]], *, rewritten: bool) -> CIMultiDict[str]:
+        """The caller's headers, less hop-by-hop ones, ours, the key that was issued by us, and a length that no longer
+        fits the body."""
         kept: CIMultiDict[str] = CIMultiDict()
         for name, value in headers:
             if name in _HOP_BY_HOP or name == b"authorization" or name.startswith(b"x-mneme-"):
+                continue
+            if rewritten and name == b"content-length":
                 continue
             kept.add(name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
         if self._authorization:

