@@ -20,6 +20,10 @@ class Key:
     user: str
 
 
+LOCAL = Key("local", "local")
+"""Whom the one local single-user key stands for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mode:
     """Whether memory is read into the prompt, and whether the turn is written to memory."""
@@ -61,6 +65,10 @@ class Keyring:
     def __init__(self, keys: Mapping[str, Key]) -> None:
         self._keys = {_digest(secret.encode()): key for secret, key in keys.items()}
 
+    def tenants(self) -> list[str]:
+        """The tenants that have a key, in order."""
+        return sorted({key.tenant for key in self._keys.values()})
+
     def find(self, authorization: bytes | None) -> Key:
         """The key behind an Authorization header; NotAuthenticated if there is none or nobody issued it."""
         scheme, _, secret = (authorization or b"").partition(b" ")
@@ -75,15 +83,16 @@ class Keyring:
 def parse_keys(text: str, local_key: str) -> dict[str, Key]:
     """MNEME_KEYS → secrets and what they stand for. Empty text gives the one local single-user key."""
     if not text.strip():
-        return {local_key: Key("local", "local")}
+        return {local_key: LOCAL}
     keys: dict[str, Key] = {}
     for entry in text.split(","):
-        secret, _, rest = entry.strip().partition(":")
-        tenant, _, kind = rest.partition(":")
-        if not secret or not tenant or kind not in ("", "per-user", "single-user"):
+        secret, tenant, kind, *more = [*(part.strip() for part in entry.split(":")), "", ""]
+        if any(more) or not secret or not tenant or kind not in ("", "per-user", "single-user"):
             raise SettingsRefused(
                 "MNEME_KEYS: each entry reads key:tenant, key:tenant:per-user or key:tenant:single-user"
             )
+        if secret in keys:
+            raise SettingsRefused("MNEME_KEYS: a key stands there twice")
         keys[secret] = Key(tenant, tenant if kind == "single-user" else "")
     return keys
 
@@ -145,11 +154,11 @@ def _options(memory: Any) -> Options:
         raise BadRequest("'memory.policy' must be a string.", param="memory.policy")
     if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0):
         raise BadRequest("'memory.tokens' must be a whole number, 0 or more.", param="memory.tokens")
-    return Options(policy, tokens, _instant(memory.get("at")))
+    return Options(policy, tokens, instant(memory.get("at"), "memory.at"))
 
 
-def _instant(at: Any) -> float | None:
-    """An ISO 8601 date-time (UTC when it names no zone) or seconds since the epoch."""
+def instant(at: Any, name: str) -> float | None:
+    """An ISO 8601 date-time (UTC when it names no zone) or seconds since the epoch; BadRequest about `name` if not."""
     if at is None:
         return None
     if isinstance(at, int | float) and not isinstance(at, bool) and 0 <= at < 1e11:
@@ -158,7 +167,7 @@ def _instant(at: Any) -> float | None:
         moment = datetime.fromisoformat(at)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
-        raise BadRequest("'memory.at' must be an ISO 8601 time or seconds since 1970.", param="memory.at") from None
+        raise BadRequest(f"'{name}' must be an ISO 8601 time or seconds since 1970.", param=name) from None
 
 
 def _digest(secret: bytes) -> bytes:

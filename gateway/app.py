@@ -6,9 +6,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from gateway import __version__
-from gateway.errors import BadRequest, MnemeError
+from gateway.errors import BadRequest, CallerError, MnemeError
 from gateway.routes.admin import admin
 from gateway.routes.health import health
 from gateway.routes.v1 import V1
@@ -23,7 +24,8 @@ def build_app(services: Services) -> Asgi:
     desk = _desk(services)
 
     async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
+        # The raw path: what is forwarded is what follows /v1 as it was sent, so that must be how it begins.
+        if scope["type"] == "http" and (scope["raw_path"] + b"/").startswith(b"/v1/"):
             await v1(scope, receive, send)
         else:
             await desk(scope, receive, send)
@@ -34,11 +36,17 @@ def build_app(services: Services) -> Asgi:
 def _desk(services: Services) -> FastAPI:
     desk = FastAPI(title="Mneme", version=__version__, summary="An OpenAI-compatible gateway that remembers.")
     desk.include_router(health(services))
-    desk.include_router(admin(services))
+    desk.state.services = services
+    desk.include_router(admin)
 
     @desk.exception_handler(MnemeError)
     async def mneme_error(_: Request, error: MnemeError) -> JSONResponse:
         return JSONResponse(error.body(), status_code=error.status)
+
+    @desk.exception_handler(HTTPException)
+    async def unroutable(_: Request, error: HTTPException) -> JSONResponse:
+        body = CallerError(f"{error.detail}.").body()
+        return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
     @desk.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -8,8 +8,10 @@ MnemeError
 │   ├── NotAllowed              403  a known caller asks for what is not theirs
 │   ├── NotFound                404
 │   ├── StaleEdit               412  the ETag is no longer the current version
+│   ├── UnguardedEdit           428  an edit that does not say which version it edits
+│   ├── BodyTooLarge            413  more body bytes than a call may have
 │   ├── HeadersTooLarge         431
-│   └── BodyTimeout             408  the body stopped arriving
+│   └── BodyTimeout             408  the request stopped arriving
 ├── UpstreamError               the worker's fault, 5xx
 │   ├── UpstreamUnreachable     502  connecting failed
 │   ├── UpstreamBroke           502  the connection died before an answer
@@ -81,6 +83,19 @@ class StaleEdit(CallerError):
     code = "stale_edit"
 
 
+class UnguardedEdit(CallerError):
+    """An edit must say which version it edits, so that nobody's change is lost."""
+
+    status = 428
+    code = "if_match_required"
+
+
+class BodyTooLarge(CallerError):
+    """More body bytes than a call may have."""
+
+    status = 413
+
+
 class HeadersTooLarge(CallerError):
     """More header bytes than the gateway reads."""
 
@@ -88,7 +103,7 @@ class HeadersTooLarge(CallerError):
 
 
 class BodyTimeout(CallerError):
-    """The body stopped arriving."""
+    """The request stopped arriving before it was whole."""
 
     status = 408
 

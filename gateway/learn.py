@@ -1,5 +1,6 @@
 """What the worker said, folded into the turn and handed to retain. Never learns from an answer that failed."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,8 @@ from gateway.memory.records import Ending, Turn
 from gateway.memory.retain import Retainer
 from gateway.telemetry import Telemetry
 from gateway.wire.fold import Folded, fold_json, fold_stream
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -29,6 +32,13 @@ class Learner:
         if self._learned:
             return
         self._whole = self._whole or whole
+        try:
+            await self._learn(raw)
+        except Exception:  # promise 8: whatever breaks in learning, the answer still ends as it should
+            log.exception("learning broke")
+            self.tale.skip("memory-broke")
+
+    async def _learn(self, raw: bytes) -> None:
         folded = fold_stream(raw) if self.streamed else fold_json(raw)
         if folded.error and (self.streamed or self._whole):
             self.tale.skip("error-in-answer")

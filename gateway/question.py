@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.admit import Key, Mode, Options, admit
 from gateway.ask import Ask, Tale
 from gateway.errors import BadRequest, NotSpliceable
-from gateway.memory.budget import message_tokens
+from gateway.memory.budget import message_tokens, raw_tokens
 from gateway.memory.policies.base import Policy
 from gateway.memory.records import Scope
 from gateway.wire import chat
@@ -18,13 +19,19 @@ NOT_TURNS = ("system", "developer")
 @dataclass(frozen=True, slots=True)
 class History:
     """A conversation's turns. Per turn: the messages it spans, where its text may be inserted, its size in estimated
-    tokens, and the hash of all that led to it. `head` is the size of what belongs to no turn."""
+    tokens, and the hash of all that led to it. `head` is the size of what belongs to no turn, tools included; `answer`
+    the tokens that the request sets aside for the answer, 0 when it does not say. `asides` are user messages that
+    another one follows within their turn: each one's turn, message index and hash. `opening` is the hash at the last
+    turn's first user message if that is one of them, else ""."""
 
     spans: tuple[range, ...]
     targets: tuple[int, ...]
     sizes: tuple[int, ...]
     chains: tuple[str, ...]
     head: int
+    answer: int
+    asides: tuple[tuple[int, int, str], ...] = ()
+    opening: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,21 @@ def _policy(options: Options, policies: Mapping[str, Policy], default: str) -> P
 def _history(request: ChatRequest, turns: tuple[tuple[int, int], ...]) -> History:
     bounds = [first for first, _ in turns] + [len(request.messages)]
     spans = tuple(range(bounds[i], bounds[i + 1]) for i in range(len(turns)))
-    costs = [message_tokens(message.normal) for message in request.messages]
+    costs = [message_tokens(message.normal, message.others) for message in request.messages]
     sizes = tuple(sum(costs[i] for i in span if request.messages[i].role not in NOT_TURNS) for span in spans)
-    chains = chat.chains(request.messages, turns)
-    return History(spans, tuple(last for _, last in turns), sizes, chains, sum(costs) - sum(sizes))
+    said = [(i, i) for i, message in enumerate(request.messages) if message.role == "user"]
+    hashes = dict(zip((i for i, _ in said), chat.chains(request.messages, tuple(said)), strict=True))
+    ends = tuple(last for _, last in turns)
+    asides = tuple(
+        (turn, i, hashes[i]) for turn, span in enumerate(spans) for i in span if i in hashes and i != ends[turn]
+    )
+    opening = hashes[turns[-1][0]] if turns[-1][0] != ends[-1] else ""
+    outside = len(request.raw) - (request.messages[-1].end - request.messages[0].start)
+    head = sum(costs) - sum(sizes) + raw_tokens(outside)
+    chains = tuple(hashes[i] for i in ends)
+    return History(spans, ends, sizes, chains, head, _answer(request.fields), asides, opening)
+
+
+def _answer(fields: Mapping[str, Any]) -> int:
+    asked = fields.get("max_completion_tokens") or fields.get("max_tokens")
+    return asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else 0

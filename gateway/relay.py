@@ -31,13 +31,16 @@ class Client(Protocol):
 async def relay(answer: Answer, client: Client, extra: Headers) -> None:
     """Pass the answer on as it comes."""
     await client.start(answer.status, answer.headers + extra)
+    more = True
     try:
         async for chunk in answer.chunks():
-            await client.write(chunk)
+            more = not answer.ended
+            await client.write(chunk, more=more)
     except UpstreamError as broke:
         await _tell(answer, client, broke)
         return
-    await client.write(b"", more=False)
+    if more:
+        await client.write(b"", more=False)
 
 
 async def relay_and_learn(answer: Answer, client: Client, extra: Headers, learn: Learn) -> None:
@@ -88,10 +91,10 @@ async def _whole(answer: Answer, client: Client, copy: bytearray, learn: Learn) 
 async def _tell(answer: Answer, client: Client, broke: UpstreamError) -> None:
     """The head has gone, so the status cannot change: a stream gets an error event, anything else stays unfinished,
     which the server turns into a connection closed too early, as the worker's was."""
-    if is_stream(answer):
+    if is_stream(answer) and not any(name.lower() == b"content-length" for name, _ in answer.headers):
         await client.write(b"\n\ndata: " + orjson.dumps(broke.body()) + b"\n\n", more=False)
 
 
 def is_stream(answer: Answer) -> bool:
     """Whether the answer is a stream of server-sent events."""
-    return any(n.lower() == b"content-type" and v.startswith(b"text/event-stream") for n, v in answer.headers)
+    return any(n.lower() == b"content-type" and v.lower().startswith(b"text/event-stream") for n, v in answer.headers)

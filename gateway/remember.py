@@ -2,56 +2,66 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from gateway.ask import Tale
 from gateway.errors import MemoryUnavailable
 from gateway.memory import compose
+from gateway.memory.budget import tokens
 from gateway.memory.compose import Fitted
 from gateway.memory.ports import SessionStore
 from gateway.memory.recall import Recaller
 from gateway.memory.records import Memory, Placed, Recall, Trace
+from gateway.memory.redact import redact
 from gateway.memory.session import Place, keys_for, locate, settle
 from gateway.question import Question
 
 log = logging.getLogger(__name__)
 
 _TRACED_HITS = 50
+_TRACED_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What memory knows about a question. Turns before `first_kept` leave the prompt; `moved` if that is a new step."""
+    """What memory knows about a question. Turns before `first_kept` leave the prompt; `moved` if that is a new step.
+    `budget` is how many tokens of recalled text the prompt has room for; `pinned` is None where nobody asked for it."""
 
     place: Place
+    budget: int
     recall: Recall = field(default_factory=Recall)
-    pinned: tuple[Memory, ...] = ()
+    pinned: tuple[Memory, ...] | None = None
     first_kept: int = 0
     moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rememberer:
-    """`window` tells a model's context in tokens (0: unknown); `deadline` is in seconds."""
+    """`window` tells a model's context in tokens (0: unknown); `deadline` is in seconds; `redacts` keeps secrets out of
+    the traces."""
 
     recaller: Recaller
     sessions: SessionStore
     window: Callable[[str], int]
     deadline: float
     clock: Callable[[], float]
+    redacts: bool = True
 
     async def remember(self, question: Question, tale: Tale) -> Known:
         """Where we are, and what helps; as much of it as the deadline allows."""
-        keys = keys_for(question.session, question.past.chains)
-        known = Known(settle(question.scope, question.session, keys, {}, self.clock()))
+        scope, session, past, now = question.scope, question.session, question.past, self.clock()
+        keys, asides = keys_for(session, past.chains), keys_for(session, [chain for _, _, chain in past.asides])
+        opening = keys_for(session, [past.opening])[0] if past.opening else ""
+        step = past.targets[-1] < len(question.request.messages) - 1
+        known = self._placed(question, settle(scope, session, keys, None, now, asides, opening, step))
         try:
             async with asyncio.timeout(self.deadline):
-                known = replace(
-                    known, place=await locate(self.sessions, question.scope, question.session, keys, self.clock())
-                )
-                known = await self._compact(question, known)
-                return await self._recall(question, known)
+                place = await locate(self.sessions, scope, session, keys, now, asides, opening, step)
+                known = self._placed(question, place)
+                known = replace(known, pinned=await self._pinned(question, known))
+                return replace(known, recall=await self._recall(question, known))
         except TimeoutError:
             tale.skip("recall-deadline")
         except MemoryUnavailable as failed:
@@ -65,13 +75,21 @@ class Rememberer:
     async def keep(self, question: Question, known: Known, fitted: Fitted, tale: Tale) -> None:
         """Remember what this turn got injected, so that it gets the same ever after."""
         place = known.place
-        if not place.fresh:
+        if not (place.located and (place.fresh or known.moved)):
             return
-        placed = Placed(place.session, place.turn, fitted.text, fitted.memories, self.clock(), place.repeat)
+        if place.fresh:
+            old = Placed(place.session, place.turn, at=self.clock(), repeat=place.repeat)
+        else:
+            old = place.known[place.keys[-1]]
+        new = replace(
+            old,
+            text=compose.extended(old.text, fitted.text),
+            memories=(*old.memories, *fitted.memories),
+            pinned=old.pinned or known.pinned is not None,
+            cut=place.keys[known.first_kept] if known.first_kept else "",
+        )
         try:
-            await self.sessions.place(question.scope, place.keys[-1], placed)
-            if known.moved:
-                await self.sessions.set_cut(question.scope, place.session, place.keys[known.first_kept])
+            await self.sessions.place(question.scope, place.keys[-1], new)
         except MemoryUnavailable as failed:
             log.warning("the placement was not kept: %s", failed.message)
             tale.skip("memory-unavailable")
@@ -84,7 +102,7 @@ class Rememberer:
             session=known.place.session,
             turn=known.place.turn,
             at=question.at,
-            question=question.said,
+            question=self._told(question.said),
             mode=tale.mode,
             policy=question.policy.name,
             hits=fitted.hits[:_TRACED_HITS],
@@ -98,20 +116,46 @@ class Rememberer:
         except MemoryUnavailable as failed:
             log.warning("the trace was not kept: %s", failed.message)
 
-    async def _compact(self, question: Question, known: Known) -> Known:
-        """Promise 9: a history that outgrows the window loses its oldest turns, many at a time."""
-        past, limit = question.past, self.window(question.request.model)
-        if not compose.first_kept(past.head, past.sizes, limit, 0):
-            return known
-        cut = await self.sessions.cut(question.scope, known.place.session)
-        before = known.place.keys.index(cut) if cut in known.place.keys else 0
-        first = compose.first_kept(past.head, past.sizes, limit, before)
-        return replace(known, first_kept=first, moved=first != before)
+    def _told(self, said: str) -> str:
+        """What a trace shows of a question: its beginning, cut between words so that no part of a secret is left."""
+        if len(said) > _TRACED_CHARS:
+            said = "".join(re.findall(r"^.*\s", said[:_TRACED_CHARS], re.S)).rstrip() + " …"
+        return redact(said) if self.redacts else said
 
-    async def _recall(self, question: Question, known: Known) -> Known:
+    def _placed(self, question: Question, place: Place) -> Known:
+        """Promise 9: a history that outgrows the window loses its oldest turns, many at a time.
+
+        The step before is read from this conversation's own placements, so that a retry decides the same and branches
+        do not move each other.
+        """
+        past, window = question.past, self.window(question.request.model)
+        if not window:
+            return Known(place, question.budget)
+        limit = max(window - past.answer, 1)
+        sizes = list(past.sizes)
+        if question.mode.reads:
+            # Not the last turn's own text: it comes after this decision, and a retry has to decide the same.
+            for turn, text in compose.replayed(place.keys[:-1], place.known).items():
+                sizes[turn] += tokens(text)
+            for at, text in compose.replayed(place.asides, place.known).items():
+                sizes[past.asides[at][0]] += tokens(text)
+        cut = next((place.known[key].cut for key in reversed(place.keys) if key in place.known), "")
+        before = place.keys.index(cut) if cut in place.keys else 0
+        first = compose.first_kept(past.head, sizes, limit, before)
+        room = compose.room(past.head, sizes[first:], limit)
+        return Known(place, min(question.budget, room), first_kept=first, moved=first != before)
+
+    async def _pinned(self, question: Question, known: Known) -> tuple[Memory, ...] | None:
+        """What is pinned, where the prompt does not hold it yet: once a session, and anew when compaction took it."""
+        place = known.place
+        if not (question.mode.reads and question.policy.width and (place.fresh or known.moved)):
+            return None
+        standing = place.keys[known.first_kept : -1 if place.fresh else None]
+        if any(place.known[key].pinned for key in standing if key in place.known):
+            return None
+        return await self.recaller.pinned(question.scope)
+
+    async def _recall(self, question: Question, known: Known) -> Recall:
         if not (question.mode.reads and known.place.fresh):
-            return known
-        begins = not any(key in known.place.known for key in known.place.keys[:-1]) or known.moved
-        pinned = await self.recaller.pinned(question.scope) if begins and question.policy.width else ()
-        recall = await self.recaller.recall(question.policy, question.scope, question.said, question.at)
-        return replace(known, recall=recall, pinned=pinned)
+            return Recall()
+        return await self.recaller.recall(question.policy, question.scope, question.said, question.at)

@@ -39,8 +39,11 @@ class Seal:
     def verify(self, certificate: Mapping[str, Any]) -> bool:
         """Whether this installation signed exactly this certificate."""
         statement = {name: value for name, value in certificate.items() if name != "signature"}
-        expected = self._sign(b"certificate", _canonical(statement))
-        return hmac.compare_digest(expected, str(certificate.get("signature", "")))
+        try:
+            expected = self._sign(b"certificate", _canonical(statement))
+        except orjson.JSONEncodeError:  # nothing that we could have signed
+            return False
+        return hmac.compare_digest(expected.encode(), str(certificate.get("signature", "")).encode("utf-8", "replace"))
 
     def _sign(self, purpose: bytes, message: bytes) -> str:
         digest = hmac.new(self.secret, purpose + b"\0" + message, hashlib.sha256).digest()

@@ -1,42 +1,126 @@
-"""uvicorn, set up for a gateway: short keep-alive races, no access log, a bounded drain. Knows no route.
+"""uvicorn, set up for a gateway: bounded heads, short keep-alive races, no access log, a bounded drain. Knows no route.
 
 Rule: when it returns, every answer has ended or was cut by the drain's limit; closing the stores comes after it.
 """
 
 import asyncio
+import math
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_HEAD_SECONDS = 30.0
+from gateway.errors import BadRequest, BodyTimeout, HeadersTooLarge, MnemeError
+from gateway.wire import envelope
+
 _KEEP_ALIVE_SECONDS = 75
+_LINGER_SECONDS = 2.0
+_CUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """What a request's head may cost: seconds until it is whole, and bytes while it is not (give or take a read)."""
+
+    seconds: float = 30.0
+    size: int = 64 << 10
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn waits for ever for a request's head; this closes a connection that has not sent one in 30 s."""
+    """uvicorn waits for ever for a request's head and reads any amount of it; this one refuses: 408, 431, 400."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(self, *args: Any, limits: HeadLimits, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._limits = limits
+        self._clock: asyncio.TimerHandle | None = None
+        self._inside = False  # a head has begun and is not whole
+        self._size = 0
+        self._deaf = False
 
     def connection_made(self, transport: Any) -> None:
-        """Start the clock with the connection."""
+        """The first head is due."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(_HEAD_SECONDS, transport.close)
+        self._start_clock()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head; whatever comes between two requests starts the clock of the next head."""
+        if self._deaf:
+            return
+        was_inside = self._inside
+        super().data_received(data)
+        if self._deaf:
+            return
+        if was_inside and self._inside:
+            self._size += len(data)
+            if self._size > self._limits.size:
+                self._refuse(HeadersTooLarge(f"The request's head is larger than {self._limits.size} bytes."))
+        elif self._clock is None and not self._answering():
+            self._start_clock()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._inside, self._size = True, 0
+        if self._clock is None:
+            self._start_clock()
 
     def on_headers_complete(self) -> None:
         """The head is here."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._inside = False
+        self._stop_clock()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clock with the connection."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._stop_clock()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's answer to what is not HTTP, in OpenAI's words."""
+        self._refuse(BadRequest(msg))
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _start_clock(self) -> None:
+        self._clock = self.loop.call_later(self._limits.seconds, self._late)
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _late(self) -> None:
+        if self._answering():  # the head of a pipelined request: it must not cost the answer before it
+            self._start_clock()
+        elif self._inside:
+            self._refuse(BodyTimeout(f"The request's head did not arrive within {self._limits.seconds:g} s."))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: MnemeError) -> None:
+        self._deaf = True
+        self._stop_clock()
+        if self._answering():
+            if self.pipeline or self.cycle.response_started:
+                self.transport.close()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        status, body = envelope.render(error)
+        self.transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+        )
+        self.transport.write_eof()
+        # Closing over unread bytes would reset the connection, and the client would never see why.
+        self._clock = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
 
 class _Server(uvicorn.Server):
@@ -49,14 +133,30 @@ class _Server(uvicorn.Server):
         if self.started:
             self._ready(self.servers[0].sockets[0].getsockname()[1])
 
+    async def shutdown(self, sockets: Any = None) -> None:
+        await super().shutdown(sockets)
+        # uvicorn does not wait for those that it cuts, nor, after a second Ctrl-C, cut them; they have turns to keep.
+        cut = set(self.server_state.tasks)
+        if self.force_exit:
+            for task in cut:
+                task.cancel()
+        if cut:
+            await asyncio.wait(cut, timeout=_CUT_SECONDS)
 
-def configure(app: Any, host: str, port: int, drain_seconds: float) -> uvicorn.Config:
+
+_DEFAULT_LIMITS = HeadLimits()
+
+
+def configure(
+    app: Any, host: str, port: int, drain_seconds: float, limits: HeadLimits = _DEFAULT_LIMITS
+) -> uvicorn.Config:
     """How the gateway is served, here and in the tests."""
+    protocol: Any = partial(PatientProtocol, limits=limits)
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=PatientProtocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -64,7 +164,7 @@ def configure(app: Any, host: str, port: int, drain_seconds: float) -> uvicorn.C
         server_header=False,
         date_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(drain_seconds),
+        timeout_graceful_shutdown=math.ceil(drain_seconds),
     )
 
 

@@ -16,7 +16,7 @@ LOCAL_KEY = "mneme-local"
 class Settings(BaseSettings):
     """What an operator may choose. Durations are seconds, sizes are bytes, budgets are estimated tokens."""
 
-    model_config = SettingsConfigDict(env_prefix="MNEME_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="MNEME_", frozen=True, extra="forbid", allow_inf_nan=False)
 
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs MNEME_KEYS.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")

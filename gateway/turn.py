@@ -8,10 +8,11 @@ Rule: memory may fail, the answer may not. Whatever memory skips is named in a h
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import uuid4
+from secrets import token_hex
 
 from gateway.admit import Key, read_mode
 from gateway.ask import Ask, Tale
+from gateway.errors import UpstreamError
 from gateway.learn import Learner
 from gateway.memory.policies.base import Policy
 from gateway.memory.records import Scope, Turn
@@ -29,7 +30,8 @@ _REFUSALS = (400, 413, 422)
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What telling it takes. `salt` names whose prompts may share the worker's prefix cache ("" for everybody's)."""
+    """What telling it takes. `salt`, of a scope and a model, names whose prompts may share the worker's prefix cache
+    ("" for everybody's)."""
 
     rememberer: Rememberer
     retainer: Retainer
@@ -38,14 +40,14 @@ class Story:
     policies: Mapping[str, Policy]
     default_policy: str
     memory_tokens: int
-    salt: Callable[[Scope], str]
+    salt: Callable[[Scope, str], str]
     clock: Callable[[], float]
     nudge: Callable[[], None]
 
     async def tell(self, ask: Ask, key: Key, client: Client) -> None:
         """Answer one chat completion. What memory cannot act on passes untouched."""
         mode = read_mode(ask.fields.get(b"x-mneme-memory"))
-        tale = Tale(uuid4().hex, mode.name)
+        tale = Tale(token_hex(16), mode.name)
         request = read(ask, mode, tale)
         if request is None:
             return await self._pass_on(ask, ask.body, tale, client)
@@ -66,7 +68,7 @@ class Story:
         with self.telemetry.verb("recall", tale.millis):
             known = await self.rememberer.remember(question, tale)
         with self.telemetry.verb("compose", tale.millis):
-            prompt = build(question, known, self.salt(question.scope))
+            prompt = build(question, known, self.salt(question.scope, request.model))
             tale.count, tale.tokens = len(prompt.fitted.memories), prompt.fitted.tokens
             await self.rememberer.keep(question, known, prompt.fitted, tale)
         await self.rememberer.explain(question, known, prompt.fitted, tale)
@@ -76,23 +78,31 @@ class Story:
 
     async def pass_through(self, ask: Ask, client: Client) -> None:
         """Any other path under /v1: byte for byte, both ways."""
-        await self._pass_on(ask, ask.body, Tale(uuid4().hex, "off"), client)
+        await self._pass_on(ask, ask.body, Tale(token_hex(16), "off"), client)
 
     async def _pass_on(self, ask: Ask, body: Body, tale: Tale, client: Client) -> None:
         tale.mode = "off"
-        async with self.upstream.send(ask.method, ask.path, ask.headers, body) as answer:
-            await relay(answer, client, tale.headers())
+        try:
+            async with self.upstream.send(ask.method, ask.path, ask.headers, body) as answer:
+                await relay(answer, client, tale.headers())
+        except UpstreamError as failed:
+            self._count(tale, failed.status)
+            raise
         self._count(tale, answer.status)
 
     async def _relay(
         self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale, client: Client
     ) -> None:
-        async with self._answer(ask, question, known, prompt, tale) as answer:
-            if question.mode.writes and answer.status == 200:
-                learner = self._learner(question, known, prompt, is_stream(answer), tale)
-                await relay_and_learn(answer, client, tale.headers(), learner)
-            else:
-                await relay(answer, client, tale.headers())
+        try:
+            async with self._answer(ask, question, known, prompt, tale) as answer:
+                if question.mode.writes and answer.status == 200:
+                    learner = self._learner(question, known, prompt, is_stream(answer), tale)
+                    await relay_and_learn(answer, client, tale.headers(), learner)
+                else:
+                    await relay(answer, client, tale.headers())
+        except UpstreamError as failed:
+            self._count(tale, failed.status)
+            raise
         self._count(tale, answer.status)
 
     @asynccontextmanager
@@ -106,9 +116,9 @@ class Story:
                 yield answer
                 return
         async with self.upstream.send(ask.method, ask.path, headers, prompt.plain) as second:
+            tale.count = tale.tokens = 0
             if second.status == 200:
                 tale.skip("refused-by-worker")
-                tale.count = tale.tokens = 0
                 await self.rememberer.keep(question, known, prompt.fitted.nothing(), tale)
             yield second
 
@@ -129,7 +139,8 @@ class Story:
 
     def _count(self, tale: Tale, status: int) -> None:
         self.telemetry.answers.labels(tale.mode, f"{status // 100}xx").inc()
-        self.telemetry.injected.observe(tale.tokens)
+        if tale.mode != "off":
+            self.telemetry.injected.observe(tale.tokens)
         for reason in tale.skipped:
             self.telemetry.skipped.labels(reason).inc()
 

@@ -16,6 +16,7 @@ from gateway.memory.ports import Embedder
 from gateway.memory.recall import Recaller
 from gateway.memory.reflect import Writer
 from gateway.memory.retain import Retainer
+from gateway.memory.stores import directory
 from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from gateway.remember import Rememberer
@@ -28,6 +29,8 @@ from gateway.upstream.client import Patience, Upstream
 from gateway.upstream.embedded import embedded_reader
 from gateway.upstream.windows import Windows
 
+# Of the recall deadline, for the vectors of turns that the writer has not got to.
+_PENDING_SHARE = 0.4
 _HEADER_LIMIT = 64 << 10
 
 
@@ -35,7 +38,7 @@ _HEADER_LIMIT = 64 << 10
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that requests use. On the way out the writer finishes what is pending, then the stores close."""
     async with AsyncExitStack() as stack:
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        directory.make(settings.data)
         seal = Seal(open_secret(settings.data / "secret"), settings.cache_salt)
         telemetry = Telemetry()
         database = await stack.enter_async_context(
@@ -55,7 +58,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         writer = Writer(curator, journal, lambda result, n: telemetry.indexed.labels(result).inc(n))
         story = Story(
             rememberer=Rememberer(
-                Recaller(memories, journal, embedder), sessions, windows.of, settings.recall_deadline, time.time
+                Recaller(memories, journal, embedder, _PENDING_SHARE * settings.recall_deadline),
+                sessions,
+                windows.of,
+                settings.recall_deadline,
+                time.time,
+                settings.redact,
             ),
             retainer=Retainer(journal, settings.redact, settings.retain_deadline),
             upstream=upstream,
@@ -63,7 +71,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             policies=policies,
             default_policy=settings.policy,
             memory_tokens=settings.memory_tokens,
-            salt=seal.salt,
+            salt=lambda scope, model: seal.salt(scope) if windows.salted(model) else "",
             clock=time.time,
             nudge=writer.nudge,
         )

@@ -81,7 +81,7 @@ def test_every_policy_file_stands_in_the_table() -> None:
         target.split(":")[0].rpartition(".")[2] for target in import_module("gateway.memory.policies").TABLE.values()
     }
 
-    assert {p.stem for p in folder.glob("*.py")} - table == {"__init__", "base", "pieces"}
+    assert {p.stem for p in folder.glob("*.py")} - table == {"__init__", "base", "pieces", "ranker"}
 
 
 @pytest.mark.parametrize("path", [p for p in TESTS if p.name.startswith("test_")], ids=name)

@@ -6,6 +6,7 @@ the tokenizers of current models, and on the safe side for other scripts and for
 
 _ASCII_PER_TOKEN = 4
 _MESSAGE_OVERHEAD = 4
+_OTHER_PART = 1000  # a picture or a sound: what it costs depends on the model, not on its length in base64
 
 
 def tokens(text: str) -> int:
@@ -16,6 +17,12 @@ def tokens(text: str) -> int:
     return -(-ascii_chars // _ASCII_PER_TOKEN) + len(text) - ascii_chars
 
 
-def message_tokens(normal: bytes) -> int:
-    """Estimated tokens of a message, from its canonical form, with the template's share."""
-    return len(normal) // _ASCII_PER_TOKEN + _MESSAGE_OVERHEAD
+def raw_tokens(size: int) -> int:
+    """Estimated tokens of `size` bytes of JSON, such as the tools of a request."""
+    return size // _ASCII_PER_TOKEN
+
+
+def message_tokens(normal: bytes, others: int) -> int:
+    """Estimated tokens of a message with `others` parts that are no text, from its canonical form, with the template's
+    share."""
+    return len(normal) // _ASCII_PER_TOKEN + _MESSAGE_OVERHEAD + others * _OTHER_PART

@@ -13,6 +13,7 @@ from gateway.memory.records import Hit, Memory, Placed
 
 _COMPACT_ABOVE = 0.8
 _COMPACT_TO = 0.4
+_FILL_TO = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
     ids: set[str] = set(placed)
     left = budget - tokens(block.render([_EMPTY]))
     for memory in pinned:
-        cost = tokens(block.line(memory))
+        cost = _cost(memory)
         if memory.id not in ids and cost <= left:
             taken.append(memory)
             ids.add(memory.id)
@@ -50,7 +51,7 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
         if not reason:
             taken.append(hit.memory)
             ids.add(hit.memory.id)
-            left -= tokens(block.line(hit.memory))
+            left -= _cost(hit.memory)
     text = block.render(taken)
     return Fitted(text, tokens(text), tuple(m.id for m in taken), tuple(judged))
 
@@ -63,9 +64,13 @@ def _unfit(memory: Memory, ids: set[str], standing: str, left: int) -> str:
         return "already recalled in this conversation"
     if memory.text and memory.text in standing:
         return "already in the prompt"
-    if tokens(block.line(memory)) > left:
+    if _cost(memory) > left:
         return "over budget"
     return ""
+
+
+def _cost(memory: Memory) -> int:
+    return tokens(block.line(memory) + "\n")
 
 
 def first_kept(head: int, sizes: Sequence[int], limit: int, kept_before: int) -> int:
@@ -82,6 +87,16 @@ def first_kept(head: int, sizes: Sequence[int], limit: int, kept_before: int) ->
         first -= 1
         room -= sizes[first]
     return max(min(first, len(sizes) - 1), kept_before)
+
+
+def room(head: int, sizes: Sequence[int], limit: int) -> int:
+    """Estimated tokens that may still come in when these turns stay; the rest is left to the estimate's error."""
+    return max(int(limit * _FILL_TO) - head - sum(sizes), 0)
+
+
+def extended(before: str, more: str) -> str:
+    """The text of a turn that gets more of it; either may be empty."""
+    return "\n\n".join(text for text in (before, more) if text)
 
 
 def replayed(chains: Sequence[str], known: Mapping[str, Placed]) -> dict[int, str]:

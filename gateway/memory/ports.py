@@ -46,7 +46,7 @@ class MemoryStore(Protocol):
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        """Memories of the scope that match every filter given, in id order, page by page."""
+        """Memories of the scope that match every filter given, page by page, in a fixed order of the store's own."""
 
     async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
         """Up to `radius` turns of the session on either side of `seq` (the one at `seq` left out), in seq order."""
@@ -87,6 +87,11 @@ class SessionStore(Protocol):
     ) -> Page[tuple[str, int, float]]:
         """(session, turns placed, last time) of the scope, latest first."""
 
+    async def placements(
+        self, scope: Scope, session: str, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[Placed]:
+        """What happened at each turn of the session, earliest first."""
+
     async def trace(self, trace: Trace) -> None:
         """Keep a trace; the oldest beyond the configured number go. Never waits for the disk."""
 
@@ -98,6 +103,9 @@ class SessionStore(Protocol):
 
     async def erase_turns(self, scope: Scope, turns: Sequence[str]) -> None:
         """Remove placements and traces that rendered or belong to these turn ids: their text must not come back."""
+
+    async def count(self, scope: Scope) -> int:
+        """How many records (placements, cuts, traces) the scope has, queued ones included."""
 
     async def forget(self, scope: Scope) -> int:
         """Remove everything of the scope; how many records it was."""
@@ -136,6 +144,9 @@ class Journal(Protocol):
     async def lag(self) -> Lag:
         """How far behind the writer is."""
 
+    async def count(self, scope: Scope) -> int:
+        """How many turns the scope has, whatever their state, queued ones included."""
+
     async def erase(self, scope: Scope, ids: Sequence[str]) -> int:
         """Remove turns; how many existed."""
 
@@ -159,6 +170,9 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """One unit-length vector per text, in order. Any text is accepted, also an empty one."""
+
+    async def forget(self) -> None:
+        """Drop whatever is kept of past texts."""
 
     async def ping(self) -> None:
         """Raise MemoryUnavailable unless the embedder answers."""

@@ -11,18 +11,20 @@ from gateway.memory.records import Candidate, Memory, Query, Recall, Scope, Spar
 
 _QUESTION_HEAD = 600
 _QUESTION_TAIL = 1400
-_PENDING = 8
+# Of so many turns that are not indexed yet, those that share the most words with the question are embedded for it.
+_PENDING, _PROMISING = 100, 8
 # The store weighs terms by rarity; a turn that is not indexed yet has no such weights, so it gets a middling one.
 _PENDING_IDF = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Recaller:
-    """The ports that recall reads."""
+    """The ports that recall reads. `patience` is how long the vectors of turns not indexed yet may take, in seconds."""
 
     memories: MemoryStore
     journal: Journal
     embedder: Embedder
+    patience: float
 
     async def recall(self, policy: Policy, scope: Scope, question: str, now: float) -> Recall:
         """Rank everything the scope knows against the question, indexed or not. MemoryUnavailable when a part fails."""
@@ -45,14 +47,25 @@ class Recaller:
         """Read your writes (promise 4): turns that the writer has not got to are scored here and now."""
         if not memories:
             return []
-        vectors = await self.embedder.embed([m.text for m in memories])
+        words = {m.id: _overlap(lexical.document(m.text), query.sparse) * _PENDING_IDF for m in memories}
+        promising = sorted(memories, key=lambda m: (words[m.id], m.seq), reverse=True)[:_PROMISING]
+        meant = dict(zip((m.id for m in promising), await self._likeness(promising, query), strict=False))
         found = []
-        for memory, vector in zip(memories, vectors, strict=True):
-            dense = _dot(vector, query.dense)
-            bm25 = _overlap(lexical.document(memory.text), query.sparse) * _PENDING_IDF
-            signals = {"dense_turn": dense, "dense_near": dense}
-            found.append(Candidate(memory, signals | ({"bm25_turn": bm25, "bm25_near": bm25} if bm25 else {})))
+        for memory in promising:
+            signals = {"dense_turn": meant[memory.id], "dense_near": meant[memory.id]} if memory.id in meant else {}
+            if bm25 := words[memory.id]:
+                signals |= {"bm25_turn": bm25, "bm25_near": bm25}
+            if signals:
+                found.append(Candidate(memory, signals))
         return found
+
+    async def _likeness(self, memories: Sequence[Memory], query: Query) -> list[float]:
+        """Cosines; none when the embedder is busy, because words alone must do then."""
+        try:
+            async with asyncio.timeout(self.patience):
+                return [_dot(vector, query.dense) for vector in await self.embedder.embed([m.text for m in memories])]
+        except TimeoutError:
+            return []
 
 
 def gist(question: str) -> str:

@@ -135,7 +135,8 @@ class Placed:
     """What happened at one turn of a conversation, kept under the turn's chain hash.
 
     `text` is what was injected there ("" for nothing) and is replayed ever after; `memories` are the ids it rendered.
-    `repeat` counts how often this same conversation was opened anew (0 = the first time).
+    `repeat` counts how often this same conversation was opened anew (0 = the first time). `pinned`: the text holds what
+    the user had pinned at that time. `cut` is the chain of the first turn that compaction had kept by then, "" for all.
     """
 
     session: str
@@ -144,6 +145,8 @@ class Placed:
     memories: tuple[str, ...] = ()
     at: float = 0.0
     repeat: int = 0
+    pinned: bool = False
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ log = logging.getLogger(__name__)
 _BATCH = 32
 _ATTEMPTS = 5
 _DELAY = 2.0
-_POISON = (MnemeError, ValueError, TypeError, KeyError)
 
 
 @dataclass
@@ -62,7 +61,7 @@ class Writer:
             indexed = await self.curator.index(_BATCH)
             self.count("indexed", len(indexed))
             return bool(indexed)
-        except _POISON as failed:
+        except Exception as failed:  # noqa: BLE001  # whatever a turn raises, in policy or store, the writer lives on
             log.warning("indexing a batch failed (%s); trying its turns one by one", failed)
         return await self._one_by_one()
 
@@ -83,8 +82,8 @@ class Writer:
     async def _alone(self, turn: Turn) -> bool:
         try:
             done = await self.curator.index(_BATCH, only=(turn.id,))
-        except _POISON as failed:
-            dead = await self.journal.fail(turn, str(failed), attempts=_ATTEMPTS, delay=_DELAY)
+        except Exception as failed:  # noqa: BLE001  # whatever it is, it is this turn's and is kept with it
+            dead = await self.journal.fail(turn, f"{type(failed).__name__}: {failed}", attempts=_ATTEMPTS, delay=_DELAY)
             self.count("dead" if dead else "failed", 1)
             return False
         self.count("indexed", len(done))

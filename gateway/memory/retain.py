@@ -13,6 +13,8 @@ from gateway.memory.redact import redact
 log = logging.getLogger(__name__)
 
 _SHORT = 4096
+# What is longer is a document, not something said; finding secrets in all of it would hold up the answer's end.
+_LONGEST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,23 @@ class Retainer:
             return "journal-unavailable"
         return ""
 
+    async def cleaned(self, text: str) -> str:
+        """What may be stored of a text of an operator's: no recalled block, no secret if those are redacted."""
+        said = block.strip(text)
+        return await asyncio.to_thread(redact, said) if self.redacts else said
+
     async def _clean(self, turn: Turn, injected: str) -> Turn:
-        said, reply = block.strip(turn.user_text), block.strip_echo(block.strip(turn.reply_text), injected)
+        said = _head(block.strip(turn.user_text))
+        reply = _head(block.strip_echo(block.strip(turn.reply_text), injected))
         if self.redacts and len(said) + len(reply) > _SHORT:
             said, reply = await asyncio.gather(asyncio.to_thread(redact, said), asyncio.to_thread(redact, reply))
         elif self.redacts:
             said, reply = redact(said), redact(reply)
         return replace(turn, user_text=said.strip(), reply_text=reply.strip())
+
+
+def _head(text: str) -> str:
+    """At most _LONGEST characters, cut between words so that no half of a secret stays behind unrecognised."""
+    if len(text) <= _LONGEST:
+        return text
+    return text[:_LONGEST].rpartition(" ")[0] or text[:_LONGEST]

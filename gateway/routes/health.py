@@ -6,10 +6,13 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.errors import MnemeError
+from gateway.errors import MemoryUnavailable, MnemeError
+from gateway.memory.records import Lag
 from gateway.services import Ping, Services
 
 _PATIENCE = 2.0
+# The other numbers are worth having most when the journal does not answer.
+_UNKNOWN = Lag(pending=-1, dead=-1, oldest=-1)
 
 
 def health(services: Services) -> APIRouter:
@@ -34,7 +37,10 @@ def health(services: Services) -> APIRouter:
     @router.get("/metrics")
     async def metrics() -> Response:
         """Prometheus text."""
-        lag = await services.journal.lag()
+        try:
+            lag = await services.journal.lag()
+        except MemoryUnavailable:
+            lag = _UNKNOWN
         services.telemetry.pending.set(lag.pending)
         services.telemetry.dead.set(lag.dead)
         services.telemetry.oldest.set(lag.oldest)

@@ -51,7 +51,7 @@ class Inbox:
         return b"".join(held)
 
     async def left(self) -> None:
-        """Returns when the client has left (or, harmlessly, when its answer is complete)."""
+        """Returns when the client has left, or when its answer is complete."""
         await self._whole.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
@@ -64,8 +64,11 @@ async def _chain(held: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator
         yield piece
 
 
-async def while_here(work: Awaitable[None], inbox: Inbox) -> None:
-    """Do the work, but stop it the moment the client leaves: in the queue, during prefill, mid-stream alike."""
+async def while_here(work: Awaitable[None], inbox: Inbox, answered: Callable[[], bool]) -> None:
+    """Do the work, but stop it the moment the client leaves: in the queue, during prefill, mid-stream alike.
+
+    Once it is `answered`, leaving is nobody's loss, and what is left of the work goes on.
+    """
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("while_here runs inside a task")
@@ -74,6 +77,8 @@ async def while_here(work: Awaitable[None], inbox: Inbox) -> None:
     async def watch() -> None:
         nonlocal gone
         await inbox.left()
+        if answered():
+            return
         gone = True
         task.cancel()
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from gateway.ask import Ask
-from gateway.errors import HeadersTooLarge, MnemeError, NotAllowed
+from gateway.errors import BodyTimeout, HeadersTooLarge, MnemeError, NotAllowed
 from gateway.routes.host import is_local
 from gateway.routes.inbox import ClientGone, Inbox, Receive, while_here
 from gateway.services import Gate, Services
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _PREFIX = len("/v1")
 _CHAT = "/chat/completions"
+# A small body is held, so that it can be sent again when a pooled connection turns out to be dead.
+_HELD = 1 << 16
+_NOT_MODIFIED = 304
 
 
 class V1:
@@ -54,9 +57,9 @@ class V1:
             body = await inbox.read(services.gate.body_limit)
             story = services.story.tell(Ask("POST", target, headers, fields, body), key, client)
         else:
-            pieces = inbox.pieces() if _has_body(fields) else await inbox.read(0)
-            story = services.story.pass_through(Ask(scope["method"], target, headers, fields, pieces), client)
-        await while_here(story, inbox)
+            body = await inbox.read(_HELD)
+            story = services.story.pass_through(Ask(scope["method"], target, headers, fields, body), client)
+        await while_here(story, inbox, client.answered)
 
 
 class AsgiClient:
@@ -65,15 +68,23 @@ class AsgiClient:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._started = False
+        self._ended = False
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head."""
         self._started = True
+        if status == _NOT_MODIFIED:  # it may tell a length and has no body; uvicorn would hold it to its word
+            headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a piece of the body; with more=False the last one."""
+        self._ended = not more
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+    def answered(self) -> bool:
+        """Whether the last byte is on its way."""
+        return self._ended
 
     async def refuse(self, error: MnemeError) -> None:
         """The error as OpenAI words it; nothing once the head has gone, so that the answer looks cut, as it is."""
@@ -81,6 +92,8 @@ class AsgiClient:
             return
         status, body = envelope.render(error)
         head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        if isinstance(error, BodyTimeout):  # what is left of the body is not waited for
+            head.append((b"connection", b"close"))
         await self.start(status, head)
         await self.write(body, more=False)
 
@@ -90,7 +103,3 @@ def _check(headers: Headers, fields: Mapping[bytes, bytes], gate: Gate) -> None:
         raise HeadersTooLarge(f"The headers are larger than {gate.header_limit} bytes.")
     if gate.local_only and not is_local(fields.get(b"host")):
         raise NotAllowed("Without MNEME_KEYS this gateway answers to localhost only.")
-
-
-def _has_body(fields: Mapping[bytes, bytes]) -> bool:
-    return fields.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in fields

@@ -1,4 +1,4 @@
-"""How long a prompt each model takes, as the worker's /models tells (vLLM: max_model_len). Never blocks an answer."""
+"""What the worker's /models tells: how long a prompt each model takes, and who serves it. Never blocks an answer."""
 
 import asyncio
 import logging
@@ -8,13 +8,21 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import UpstreamError
+from gateway.errors import UpstreamBroke, UpstreamError
 from gateway.upstream.client import Upstream
 
 log = logging.getLogger(__name__)
 
 _REFRESH_SECONDS = 60.0
 _RETRY_SECONDS = 2.0
+_SALTED = frozenset(("vllm", "mneme"))
+_NOT_SERVING = frozenset((401, 403))
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    window: int
+    owner: str
 
 
 @dataclass
@@ -23,27 +31,38 @@ class Windows:
 
     upstream: Upstream
     fixed: int
-    _known: Mapping[str, int] = field(default_factory=dict)
+    _known: Mapping[str, _Model] = field(default_factory=dict)
 
     def of(self, model: str) -> int:
-        """The model's context in tokens; 0 when nobody knows."""
-        return self.fixed or self._known.get(model, 0)
+        """The model's context in tokens (vLLM: max_model_len); 0 when nobody knows."""
+        known = self._known.get(model)
+        return self.fixed or (known.window if known else 0)
+
+    def salted(self, model: str) -> bool:
+        """Whether to send vLLM's `cache_salt`, which strict servers refuse. Yes while nobody knows: a prompt asked
+        twice costs less than a prefix cache that tells one tenant what another one said."""
+        known = self._known.get(model)
+        return known is None or known.owner in _SALTED
 
     async def watch(self) -> None:
         """Ask now and then, for as long as this runs; a worker may be restarted with another model."""
         while True:
+            pause = _REFRESH_SECONDS
             try:
                 self._known = await self._ask()
             except UpstreamError as away:
                 log.debug("the worker's models are unknown: %s", away.message)
-            await asyncio.sleep(_REFRESH_SECONDS if self._known else _RETRY_SECONDS)
+                pause = _RETRY_SECONDS
+            await asyncio.sleep(pause)
 
     async def ping(self) -> None:
-        """UpstreamError unless the worker answers."""
+        """UpstreamError unless the worker answers, and would answer us."""
         await self._ask()
 
-    async def _ask(self) -> Mapping[str, int]:
+    async def _ask(self) -> Mapping[str, _Model]:
         async with self.upstream.send("GET", "/models", [], b"") as answer:
+            if answer.status >= 500 or answer.status in _NOT_SERVING:
+                raise UpstreamBroke(f"The worker answers /models with status {answer.status}.")
             body = await answer.whole()
         try:
             parsed: Any = orjson.loads(body)
@@ -51,9 +70,12 @@ class Windows:
             return {}
         models = parsed.get("data") if isinstance(parsed, dict) else None
         return {
-            model["id"]: model["max_model_len"]
+            model["id"]: _model(model)
             for model in (models if isinstance(models, list) else [])
-            if isinstance(model, dict)
-            and isinstance(model.get("max_model_len"), int)
-            and isinstance(model.get("id"), str)
+            if isinstance(model, dict) and isinstance(model.get("id"), str)
         }
+
+
+def _model(told: Mapping[str, Any]) -> _Model:
+    window, owner = told.get("max_model_len"), told.get("owned_by")
+    return _Model(window if isinstance(window, int) else 0, owner if isinstance(owner, str) else "")

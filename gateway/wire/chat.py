@@ -17,17 +17,19 @@ Turns = tuple[tuple[int, int], ...]
 class Message:
     """One message. `text` is its string content, or its text parts joined by a line break.
 
-    `normal` is a canonical form for hashing: the same however the client spells it. `start`, `end` are its span in the
-    body; `takes_text` tells whether its content is a string or an array, so that text can be put at its head.
+    `others` counts the parts that are no text. `normal` is a canonical form for hashing: the same however the client
+    spells it, and short, because of other parts it holds digests. `start`, `end` are its span in the body; `head` is
+    where a user's content begins, None unless that is a string or an array, so that text can be put there.
     """
 
     role: str
     text: str
+    others: int
     calls: bool
     normal: bytes
     start: int
     end: int
-    takes_text: bool
+    head: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Edits:
 
 
 def read(raw: bytes) -> ChatRequest:
-    """The request; NotSpliceable when it is not an object with a non-empty list of messages that each have a role."""
+    """The request; NotSpliceable when it is not an object with a non-empty list of messages that each have a role, when
+    it or a user's message has two members of the same name, and when it is nested too deeply."""
     try:
         fields = orjson.loads(raw)
     except orjson.JSONDecodeError as unreadable:
@@ -69,7 +72,10 @@ def read(raw: bytes) -> ChatRequest:
         raise NotSpliceable("Every message is an object with a role.", param="messages")
     place = spans.members(raw, *_object(raw))["messages"]
     places = spans.elements(raw, place.start, place.end)
-    return ChatRequest(raw, fields, tuple(_message(m, *place) for m, place in zip(parsed, places, strict=True)))
+    try:
+        return ChatRequest(raw, fields, tuple(_message(raw, m, *at) for m, at in zip(parsed, places, strict=True)))
+    except orjson.JSONEncodeError:  # it reads deeper than it writes
+        raise NotSpliceable("A message is nested too deeply.", param="messages") from None
 
 
 def splice(request: ChatRequest, edits: Edits) -> bytes:
@@ -81,8 +87,8 @@ def splice(request: ChatRequest, edits: Edits) -> bytes:
     changes: list[tuple[int, int, bytes]] = []
     for index, text in edits.insert.items():
         message = request.messages[index]
-        if index not in dropped and message.takes_text and text:
-            changes.append(_insertion(request.raw, message, text))
+        if index not in dropped and message.head is not None and text:
+            changes.append(_insertion(request.raw, message.head, text))
     places = [(message.start, message.end) for message in request.messages]
     changes += [(start, end, b"") for start, end in _cuts(places, dropped)]
     changes += _member_changes(request.raw, edits)
@@ -119,17 +125,25 @@ def chains(messages: Sequence[Message], turns: Turns) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _message(parsed: dict[str, Any], start: int, end: int) -> Message:
+def _message(raw: bytes, parsed: dict[str, Any], start: int, end: int) -> Message:
     content = parsed.get("content")
+    text = _text(content)
+    others = [_digest(part) for part in content if not _is_text(part)] if isinstance(content, list) else []
     return Message(
         role=parsed["role"],
-        text=_text(content),
+        text=text,
+        others=len(others),
         calls=bool(parsed.get("tool_calls") or parsed.get("function_call")),
-        normal=_normal(parsed, content),
+        normal=_normal(parsed, text, others),
         start=start,
         end=end,
-        takes_text=isinstance(content, str | list),
+        head=_head(raw, start, end, content) if parsed["role"] == "user" else None,
     )
+
+
+def _head(raw: bytes, start: int, end: int, content: Any) -> int | None:
+    members = spans.members(raw, start, end)
+    return members["content"].start if isinstance(content, str | list) else None
 
 
 def _text(content: Any) -> str:
@@ -141,23 +155,24 @@ def _text(content: Any) -> str:
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
-def _normal(parsed: dict[str, Any], content: Any) -> bytes:
-    others = [part for part in content if not _is_text(part)] if isinstance(content, list) else []
-    said = [parsed["role"], _text(content), others]
-    said += [parsed[name] for name in ("tool_calls", "function_call", "tool_call_id") if parsed.get(name)]
-    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+def _normal(parsed: dict[str, Any], text: str, others: list[str]) -> bytes:
+    named = {name: parsed[name] for name in ("tool_calls", "function_call", "tool_call_id") if parsed.get(name)}
+    return orjson.dumps([parsed["role"], text, others, named], option=orjson.OPT_SORT_KEYS)
+
+
+def _digest(part: Any) -> str:
+    return hashlib.blake2b(orjson.dumps(part, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
-def _insertion(raw: bytes, message: Message, text: str) -> tuple[int, int, bytes]:
-    """The change that puts `text` at the head of the message's content: before a string, or as a first part."""
-    place = spans.members(raw, message.start, message.end)["content"]
-    at = place.start + 1
+def _insertion(raw: bytes, head: int, text: str) -> tuple[int, int, bytes]:
+    """The change that puts `text` at the head of a message's content: before a string, or as a first part."""
+    at = head + 1
     safe = text.encode("utf-8", "replace").decode()
-    if raw[place.start] == ord("["):
+    if raw[head] == ord("["):
         part = orjson.dumps({"type": "text", "text": safe})
         return at, at, part if raw[spans.skip_space(raw, at)] == ord("]") else part + b","
     return at, at, orjson.dumps(safe if raw[at] == ord('"') else safe + "\n\n")[1:-1]

@@ -138,12 +138,13 @@ def _add_call(calls: list[list[Any]], call: dict[str, Any]) -> None:
     id, index = _string(call.get("id")), call.get("index")
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
-    place = _find(calls, id, index)
+    name = _string(function.get("name"))
+    place = None if name and not id and index is None else _find(calls, id, index)
     if place is None:
         place = [index, id, "", []]
         calls.append(place)
     place[1] = place[1] or id
-    place[2] = place[2] or _string(function.get("name"))
+    place[2] = place[2] or name
     place[3].append(_string(function.get("arguments")))
 
 

@@ -5,8 +5,7 @@ Only ever asked about bytes that a strict parser has accepted.
 """
 
 import re
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -15,12 +14,12 @@ from gateway.errors import NotSpliceable
 _T = TypeVar("_T")
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _KEY = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\n\r]*:[ \t\n\r]*', re.S)
+_BEHIND = re.compile(rb"[ \t\n\r]*(?:,[ \t\n\r]*|(?=[]}]))")
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A member of an object: where its key begins, and the span of its value."""
 
     at: int
@@ -32,13 +31,17 @@ def members(raw: bytes, start: int, end: int) -> dict[str, Member]:
     """The members of the object that stands at [start, end). NotSpliceable when two have the same name: which one
     counts is the worker's to say."""
     found: dict[str, Member] = {}
-    at = _inside(raw, start)
+    view, at = memoryview(raw), skip_space(raw, start + 1)
     for name, value in _decode(_object, raw, start, end).items():
         key = _KEY.match(raw, at)
-        if key is None:
-            raise NotSpliceable("Two members have the same name.")
-        found[name] = Member(at, key.end(), key.end() + len(value))
-        at = _next(raw, key.end() + len(value))
+        begins = key.end() if key else at
+        ends = begins + len(value)
+        behind = _BEHIND.match(raw, ends)
+        # Of two values the decoder hands out the last: walking by its length alone could lead anywhere.
+        if not key or not behind or view[begins:ends] != memoryview(value):
+            break
+        found[name] = Member(at, begins, ends)
+        at = behind.end()
     if at != end - 1:
         raise NotSpliceable("Two members have the same name.")
     return found
@@ -47,10 +50,11 @@ def members(raw: bytes, start: int, end: int) -> dict[str, Member]:
 def elements(raw: bytes, start: int, end: int) -> list[tuple[int, int]]:
     """The spans of the values in the array that stands at [start, end)."""
     found = []
-    at = _inside(raw, start)
+    at = skip_space(raw, start + 1)
     for value in _decode(_array, raw, start, end):
         found.append((at, at + len(value)))
-        at = _next(raw, at + len(value))
+        behind = _BEHIND.match(raw, at + len(value))
+        at = behind.end() if behind else end
     return found
 
 
@@ -65,14 +69,3 @@ def _decode(decoder: msgspec.json.Decoder[_T], raw: bytes, start: int, end: int)
         return decoder.decode(memoryview(raw)[start:end])
     except (msgspec.DecodeError, RecursionError) as unreadable:
         raise NotSpliceable(f"The body is nested too deeply or is not JSON: {unreadable}.") from None
-
-
-def _inside(raw: bytes, start: int) -> int:
-    """Behind the opening bracket."""
-    return skip_space(raw, start + 1)
-
-
-def _next(raw: bytes, end: int) -> int:
-    """Where the next item begins, or the closing bracket stands."""
-    at = skip_space(raw, end)
-    return skip_space(raw, at + 1) if raw[at : at + 1] == b"," else at

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-_DONE = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]")
+_DONE = re.compile(rb"[\r\n]data: ?\[DONE\]")
 _TAIL = len(b"\ndata: [DONE]") - 1
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
@@ -15,7 +15,7 @@ class EndMark:
     __slots__ = ("_passed", "_tail")
 
     def __init__(self) -> None:
-        self._tail = b"\n"
+        self._tail = b"\n"  # the stream begins at a line's beginning; later tails begin anywhere
         self._passed = False
 
     def feed(self, chunk: bytes) -> bool:

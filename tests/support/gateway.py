@@ -14,7 +14,7 @@ import httpx
 import uvicorn
 
 from gateway.app import build_app
-from gateway.server import configure
+from gateway.server import HeadLimits, configure
 from gateway.services import Services
 from gateway.settings import LOCAL_KEY, Settings
 from gateway.wiring import open_services
@@ -22,6 +22,7 @@ from gateway.wiring import open_services
 ROOT = Path(__file__).parents[2]
 AUTH = {"authorization": f"Bearer {LOCAL_KEY}"}
 _START_SECONDS = 30.0
+_MODELS = ROOT / "build" / "test-models"
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,13 @@ class Running:
 
 @asynccontextmanager
 async def running_gateway(data: Path, upstream: str, **settings: Any) -> AsyncIterator[Running]:
-    """The gateway in this process and loop, on a port of the system's choice; `settings` as in gateway/settings.py."""
+    """The gateway in this process and loop, on a port of the system's choice; `settings` as in gateway/settings.py, and
+    `limits` of a request's head."""
+    _share_models(data)
+    limits = settings.pop("limits", HeadLimits())
     chosen = Settings(**{"data": data, "upstream": upstream, "recall_deadline": 2.0, "port": 0, **settings})
     async with open_services(chosen) as services:
-        server = uvicorn.Server(configure(build_app(services), "127.0.0.1", 0, chosen.drain_seconds))
+        server = uvicorn.Server(configure(build_app(services), "127.0.0.1", 0, chosen.drain_seconds, limits))
         serving = asyncio.create_task(server.serve())
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -81,6 +85,7 @@ class Spawned:
 @asynccontextmanager
 async def spawned_gateway(data: Path, **knobs: str) -> AsyncIterator[Spawned]:
     """`python -m gateway serve` with MNEME_* from `knobs` (upstream="…", port="0", …); ended at the end."""
+    _share_models(data)
     env = {k: v for k, v in os.environ.items() if not k.startswith("MNEME_")}
     env |= {"MNEME_DATA": str(data), "MNEME_PORT": "0"} | {f"MNEME_{k.upper()}": v for k, v in knobs.items()}
     process = await asyncio.create_subprocess_exec(
@@ -100,6 +105,14 @@ async def spawned_gateway(data: Path, **knobs: str) -> AsyncIterator[Spawned]:
         except TimeoutError:
             process.kill()
             await process.communicate()
+
+
+def _share_models(data: Path) -> None:
+    """The embedder's built graph takes a second to make and is the same for every data directory."""
+    _MODELS.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (data / "models").exists():
+        (data / "models").symlink_to(_MODELS)
 
 
 async def _banner(process: asyncio.subprocess.Process) -> str:

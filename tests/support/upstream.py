@@ -1,7 +1,7 @@
 """A worker that says what the test tells it to, byte by byte, over a real socket. Knows HTTP framing and no JSON."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ class Received:
 class Reply:
     """What to answer. `chunks` go out one by one, `pause` seconds before each; a single chunk without `chunked` gets a
     content-length. `wait` seconds pass before the head. `drop` cuts the connection after the chunks; `hang` leaves it
-    open and silent."""
+    open and silent. `raw` is sent as it stands, in place of head and chunks."""
 
     status: int = 200
     headers: Headers = JSON
@@ -38,15 +38,18 @@ class Reply:
     wait: float = 0.0
     drop: bool = False
     hang: bool = False
+    raw: bytes = b""
 
 
 @dataclass
 class Upstream:
-    """`url` is the base URL with /v1. `replies` are used up in order; then `default` answers. GET /v1/models has its
-    own answer and is not recorded, because the gateway asks for it by itself."""
+    """`url` is the base URL with /v1. `replies` are used up in order; then `answering`, if any, makes up an answer;
+    then `default` answers. GET /v1/models has its own answer and is not recorded, because the gateway asks for it by
+    itself."""
 
     url: str = ""
     default: Reply = field(default_factory=Reply)
+    answering: Callable[[Received], Reply] | None = None
     models: Reply = field(default_factory=lambda: Reply(chunks=(b'{"object":"list","data":[]}',)))
     replies: list[Reply] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
@@ -57,6 +60,12 @@ class Upstream:
     def reply(self, *replies: Reply) -> None:
         """Say this next."""
         self.replies += replies
+
+    def next(self, received: Received) -> Reply:
+        """What to say to this."""
+        if self.replies:
+            return self.replies.pop(0)
+        return self.answering(received) if self.answering else self.default
 
 
 @asynccontextmanager
@@ -95,13 +104,14 @@ async def _converse(upstream: Upstream, reader: asyncio.StreamReader, writer: as
             reply = upstream.models
         else:
             upstream.received.append(received)
-            reply = upstream.replies.pop(0) if upstream.replies else upstream.default
+            reply = upstream.next(received)
         answering = asyncio.ensure_future(_answer(writer, reply))
         gone = asyncio.ensure_future(reader.read(1))
         await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not answering.done():
+        if not answering.done() or isinstance(answering.exception(), ConnectionError):
             upstream.aborted.set()
             answering.cancel()
+            gone.cancel()
             return
         answering.result()
         if reply.drop:
@@ -132,6 +142,10 @@ async def _read(reader: asyncio.StreamReader) -> Received:
 
 async def _answer(writer: asyncio.StreamWriter, reply: Reply) -> None:
     await asyncio.sleep(reply.wait)
+    if reply.raw:
+        writer.write(reply.raw)
+        await writer.drain()
+        return
     chunked = reply.chunked or len(reply.chunks) != 1 or reply.hang
     head = [b"HTTP/1.1 %d X" % reply.status, *(name + b": " + value for name, value in reply.headers)]
     head.append(b"transfer-encoding: chunked" if chunked else b"content-length: %d" % len(reply.chunks[0]))

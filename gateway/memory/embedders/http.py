@@ -11,6 +11,8 @@ from gateway.errors import MemoryUnavailable
 from gateway.memory.records import Vector
 
 _SECONDS = 10.0
+_CHARS = 20_000  # some 5,000 tokens; servers refuse what is longer than their model takes
+_BATCH = 32  # what every server takes at once
 
 
 class HttpEmbedder:
@@ -40,27 +42,36 @@ class HttpEmbedder:
         return self._dimension
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        if not texts:
-            return []
-        asked = {"model": self._model, "input": [text or " " for text in texts]}
+        safe = [text[:_CHARS].encode("utf-8", "replace").decode() or " " for text in texts]
+        batches = [safe[i : i + _BATCH] for i in range(0, len(safe), _BATCH)]
+        return [vector for batch in batches for vector in await self._ask(batch)]
+
+    async def forget(self) -> None:
+        """Nothing is kept."""
+
+    async def _ask(self, texts: list[str]) -> list[Vector]:
         try:
-            response = await self._client.post("embeddings", json=asked)
+            response = await self._client.post("embeddings", json={"model": self._model, "input": texts})
             response.raise_for_status()
-            return _vectors(response.json(), len(texts))
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as failed:
+            return _vectors(response.json(), len(texts), self._dimension)
+        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, ValueError, KeyError, TypeError) as failed:
             raise MemoryUnavailable(f"The embedding endpoint failed: {type(failed).__name__}.") from failed
 
     async def ping(self) -> None:
         await self.embed(["ping"])
 
 
-def _vectors(body: Any, count: int) -> list[Vector]:
-    rows = sorted(body["data"], key=lambda row: row["index"])
-    if len(rows) != count:
-        raise ValueError("not one vector per text")
-    return [_unit([float(x) for x in row["embedding"]]) for row in rows]
+def _vectors(body: Any, count: int, dimension: int) -> list[Vector]:
+    """In the order of the texts; `dimension` 0 takes any. ValueError when it is not one good vector per text."""
+    rows = {row["index"]: row["embedding"] for row in body["data"]}
+    vectors: list[Vector] = [_unit([float(x) for x in rows[index]]) for index in range(count)]
+    if len(rows) != count or any(len(vector) != (dimension or len(vectors[0])) for vector in vectors):
+        raise ValueError("not one vector of the model's dimension per text")
+    return vectors
 
 
 def _unit(vector: list[float]) -> list[float]:
-    length = math.sqrt(sum(x * x for x in vector)) or 1.0
+    length = math.sqrt(sum(x * x for x in vector))
+    if not (math.isfinite(length) and length > 0):
+        raise ValueError("not a direction")
     return [x / length for x in vector]

@@ -13,6 +13,7 @@ class Nothing:
     name: str = "none"
     width: int = 0
     radius: int = 0
+    blend: tuple[float, ...] = (1.0,)
 
     def keep(self, turn: Turn) -> tuple[Memory, ...]:
         """Nothing."""

@@ -2,7 +2,8 @@
 
 import re
 
-_BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"(?<=[.!?…。！？])\s*"), re.compile(r"\s+"))
+_SENTENCE = r"(?<=[.!?…])\s+|(?<=[。！？])\s*"  # some scripts put no space behind a sentence; 3.14 is none
+_BREAKS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(_SENTENCE), re.compile(r"\s+"))
 
 
 def pieces(text: str, limit: int) -> list[str]:
@@ -11,18 +12,18 @@ def pieces(text: str, limit: int) -> list[str]:
     Joined by what stood between them they give the text again; a word longer than `limit` is cut anywhere.
     """
     found = []
-    rest = text.strip()
-    while len(rest) > limit:
-        cut = _last_break(rest, limit)
-        found.append(rest[:cut].strip())
-        rest = rest[cut:].strip()
-    return [piece for piece in [*found, rest] if piece]
+    text, at = text.strip(), 0
+    while len(text) - at > limit:
+        cut = _last_break(text, at, limit)
+        found.append(text[at:cut].strip())
+        at = cut
+    return [piece for piece in [*found, text[at:].strip()] if piece]
 
 
-def _last_break(text: str, limit: int) -> int:
-    """Where to cut: the latest break of the best kind in the second half of the first `limit` characters."""
+def _last_break(text: str, at: int, limit: int) -> int:
+    """Where to cut: the latest break of the best kind in the second half of the `limit` characters from `at` on."""
     for kind in _BREAKS:
-        ends = [m.end() for m in kind.finditer(text, limit // 2, limit) if m.end() > 0]
-        if ends:
+        ends = [m.end() for m in kind.finditer(text, at + limit // 2, at + limit)]
+        if ends and ends[-1] > at:
             return ends[-1]
-    return limit
+    return at + limit

@@ -1,19 +1,17 @@
 """Verbatim: keep the raw turn, recall by meaning and by words, of the turn and of its neighbourhood. No model needed.
 
 The idea: a turn such as "Yes, last May!" answers a question only together with what stands around it, so every turn is
-indexed twice, alone and with its neighbours, each as a dense vector and as BM25. The four scores are fused; an absolute
-gate decides which of them may enter the prompt, so that an unrelated question injects nothing.
+indexed twice, alone and with its neighbours, each as a dense vector and as BM25. A linear ranker fuses the four scores
+with what the texts show; its gate keeps silent when a question has nothing to do with what is remembered.
 """
 
-import math
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.memory.policies.pieces import pieces
+from gateway.memory.policies.ranker import Weights, judge
 from gateway.memory.records import Candidate, Hit, Memory, Turn
-
-SIGNALS = ("dense_turn", "dense_near", "bm25_turn", "bm25_near")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +21,9 @@ class Verbatim:
     name: str = "verbatim"
     width: int = 120
     radius: int = 2
+    blend: tuple[float, ...] = (2.0, 1.0, 0.5)
     piece_chars: int = 900
+    weights: Weights = field(default_factory=Weights)
 
     def keep(self, turn: Turn) -> tuple[Memory, ...]:
         """One memory per turn; a long message becomes several, each whole in itself."""
@@ -49,36 +49,5 @@ class Verbatim:
         return "\n".join([*(m.text for m in before), own, *(m.text for m in after)])
 
     def rank(self, question: str, candidates: Sequence[Candidate], now: float) -> list[Hit]:
-        """Fused by the sum of standard scores; cut where the absolute evidence is too weak."""
-        fused = fuse(candidates)
-        hits = [
-            Hit(
-                candidate.memory,
-                round(score, 4),
-                candidate.signals,
-                "" if evidence(candidate) >= 0 else "weak evidence",
-            )
-            for candidate, score in zip(candidates, fused, strict=True)
-        ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.memory.id))
-
-
-def evidence(candidate: Candidate) -> float:
-    """How much the candidate has to do with the question; below 0 it stays out."""
-    return 1.0
-
-
-def fuse(candidates: Sequence[Candidate]) -> list[float]:
-    """Sum over the signals of each one's z-score; a signal that did not find a candidate counts as its lowest."""
-    totals = [0.0] * len(candidates)
-    for signal in SIGNALS:
-        found = [c.signals[signal] for c in candidates if signal in c.signals]
-        if not found:
-            continue
-        floor = 0.0 if signal.startswith("bm25") else min(found)
-        column = [c.signals.get(signal, floor) for c in candidates]
-        mean = sum(column) / len(column)
-        spread = math.sqrt(sum((x - mean) ** 2 for x in column) / len(column)) or 1.0
-        for i, x in enumerate(column):
-            totals[i] += (x - mean) / spread
-    return totals
+        """By the ranker; silent where nothing here helps the question."""
+        return judge(question, candidates, self.weights)

@@ -1,23 +1,24 @@
 """Memories as Qdrant points and back, and THE choke point: the only way from a scope to a filter."""
 
 import hashlib
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import orjson
 from qdrant_edge import FieldCondition, Filter, MatchValue, Point, SparseVector
 
 from gateway.memory.records import Entry, Memory, Scope, Sparse
+from gateway.memory.stores.codec import Codec
 
 SIGNALS = ("dense_turn", "dense_near", "bm25_turn", "bm25_near")
 BODY = "body"
 INDEXED_WORDS = ("scope", "tenant", "user", "session", "status", "kind")
 
 _POINTS = uuid.UUID("6d6e656d-6500-4000-8000-706f696e7400")
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Memory).decode
+_ESCAPED = re.compile(r"\\\\|\\u([0-9a-f]{4})")
+_memories = Codec(Memory)
 
 
 def within(scope: Scope, *conditions: FieldCondition) -> Filter:
@@ -27,12 +28,12 @@ def within(scope: Scope, *conditions: FieldCondition) -> Filter:
 
 def of_tenant(tenant: str) -> Filter:
     """Everything of a tenant: for counting users, never for reading memories."""
-    return Filter(must=[equals("tenant", _safe(tenant))])
+    return Filter(must=[equals("tenant", tenant)])
 
 
 def equals(key: str, value: str | bool) -> FieldCondition:
     """An exact match; words are never patterns."""
-    return FieldCondition(key=key, match=MatchValue(_safe(value) if isinstance(value, str) else value))
+    return FieldCondition(key=key, match=MatchValue(word(value) if isinstance(value, str) else value))
 
 
 def scope_key(scope: Scope) -> str:
@@ -43,7 +44,7 @@ def scope_key(scope: Scope) -> str:
 
 def point_id(scope: Scope, id: str) -> str:
     """The same memory id in two scopes is two points."""
-    return str(uuid.uuid5(_POINTS, f"{scope_key(scope)} {_safe(id)}"))
+    return str(uuid.uuid5(_POINTS, f"{scope_key(scope)} {word(id)}"))
 
 
 def to_point(entry: Entry) -> Point:
@@ -53,23 +54,21 @@ def to_point(entry: Entry) -> Point:
     vectors |= {f"bm25_{name}": _sparse(sparse) for name, sparse in entry.sparse.items()}
     payload = {
         "scope": scope_key(memory.scope),
-        "tenant": _safe(memory.scope.tenant),
-        "user": _safe(memory.scope.user),
-        "session": _safe(memory.session),
+        "tenant": word(memory.scope.tenant),
+        "user": word(memory.scope.user),
+        "session": word(memory.session),
         "status": memory.status,
         "kind": memory.kind,
-        "pinned": memory.pinned,
+        "pinned": int(memory.pinned),  # the engine's MatchValue takes True for the integer 1
         "seq": memory.seq,
-        BODY: _encode(memory).decode(),
+        BODY: _memories.encode(memory).decode(),
     }
     return Point(point_id(memory.scope, memory.id), vectors, payload)
 
 
 def to_memory(payload: dict[str, Any] | None) -> Memory:
-    """The memory that a point holds. ValueError when it holds none."""
-    if payload is None:
-        raise ValueError("a point without payload")
-    return _decode(payload[BODY])
+    """The memory that a point holds; MemoryUnavailable when it is damaged."""
+    return _memories.decode((payload or {}).get(BODY, "").encode())
 
 
 def to_sparse(sparse: Sparse) -> SparseVector:
@@ -81,9 +80,14 @@ def _sparse(sparse: Sparse) -> SparseVector:
     return SparseVector(indices=list(sparse.indices), values=list(sparse.values))
 
 
-def _safe(text: str) -> str:
-    """What the engine can hold: valid Unicode. Scopes do not rest on this, see scope_key."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def word(text: str) -> str:
+    """An id as the engine can hold it, which is valid Unicode; different ids stay different."""
+    return text.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode()
+
+
+def unword(word: str) -> str:
+    """The id again."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else "\\", word)
 
 
 def unique(ids: Sequence[str]) -> list[str]:

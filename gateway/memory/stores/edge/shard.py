@@ -3,15 +3,15 @@
 Measured: an update that has returned survives kill -9 by the engine's write-ahead log alone (no flush needed).
 """
 
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from qdrant_edge import (
+    CountRequest,
     Distance,
     EdgeConfig,
     EdgeShard,
@@ -24,28 +24,23 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
-from gateway.errors import DataDirectoryRefused
+from gateway.errors import DataDirectoryRefused, MemoryUnavailable
 from gateway.memory.stores.edge.points import INDEXED_WORDS
 
+T = TypeVar("T")
 _FORMAT = 1
 _PAGE = 256
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Nobody else opens this directory meanwhile; DataDirectoryRefused when somebody has."""
-    path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+def named(job: Callable[[], T]) -> T:
+    """Run the job; whatever the engine raises becomes MemoryUnavailable. Only for threads of our own: the engine's
+    panics are BaseExceptions, and on the main thread that would catch more than panics."""
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataDirectoryRefused(
-                f"{path} is in use by another process: stop it, or set another MNEME_DATA."
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
+        return job()
+    except MemoryUnavailable:
+        raise
+    except BaseException as failed:  # the engine raises bare Exceptions and panics: this is where they get a name
+        raise MemoryUnavailable(f"The embedded memory store failed: {failed}") from failed
 
 
 def check_stamp(path: Path, identity: str, dimension: int) -> None:
@@ -55,14 +50,13 @@ def check_stamp(path: Path, identity: str, dimension: int) -> None:
     if not file.exists():
         if (path / "shard").exists():
             raise DataDirectoryRefused(f"{path} has no stamp.json: it is not Mneme's, or damaged. {_mend(path)}")
-        draft = file.with_suffix(".new")
-        draft.write_text(json.dumps(stamp))
-        draft.replace(file)
+        _replace(file, stamp)
         return
-    try:
-        found = json.loads(file.read_text())
-    except ValueError:
-        raise DataDirectoryRefused(f"{file} is damaged. {_mend(path)}") from None
+    found = _stamp(file)
+    if found.get("format") != _FORMAT:
+        raise DataDirectoryRefused(
+            f"{path} has format {found.get('format')}, this Mneme reads {_FORMAT}: run the version that wrote it."
+        )
     if found != stamp:
         raise DataDirectoryRefused(
             f"{path} was filled by embedder {found.get('embedder')} ({found.get('dimension')} dimensions), but "
@@ -72,21 +66,52 @@ def check_stamp(path: Path, identity: str, dimension: int) -> None:
 
 
 def open_shard(path: Path, dimension: int) -> EdgeShard:
-    """The shard below `path`, made if there is none. DataDirectoryRefused when the engine cannot read it."""
+    """The shard below `path`, made if there is none. DataDirectoryRefused when the engine cannot read it, or when it
+    holds less than at its last close."""
     _finish_swap(path)
-    shard = path / "shard"
+    shard, closed = path / "shard", path / "closed.json"
     try:
-        return EdgeShard.load(str(shard)) if shard.exists() else _create(shard, dimension)
-    except (
-        Exception
-    ) as failed:  # the engine raises bare Exceptions; whatever it is, the operator must hear how to mend it
-        raise DataDirectoryRefused(f"{shard} cannot be opened ({failed}). {_mend(path)}") from failed
+        if not shard.exists():
+            named(lambda: _create(path / "shard.new", dimension).close())
+            (path / "shard.new").rename(shard)
+        opened = named(lambda: EdgeShard.load(str(shard)))
+        found = named(lambda: opened.count(CountRequest(exact=True)))
+    except MemoryUnavailable as failed:
+        raise DataDirectoryRefused(f"{shard} cannot be opened ({failed.message}) {_mend(path)}") from failed
+    if closed.exists():
+        # The engine opens a shard whose id table was cut short, and silently has fewer points.
+        held = _stamp(closed).get("points")
+        if held != found:
+            opened.close()
+            raise DataDirectoryRefused(f"{shard} is damaged: it holds {found} of {held} memories. {_mend(path)}")
+        closed.unlink()
+    return opened
 
 
-def rewrite(path: Path, shard: EdgeShard, dimension: int) -> EdgeShard:
-    """Copy what is left of `shard` into new files and drop the old ones: only so does deleted text leave the disk,
-    because the engine keeps deleted points and its log for a while. Returns the new shard; the old one is closed."""
-    fresh_path, old_path = path / "shard.new", path / "shard.old"
+def close_shard(path: Path, shard: EdgeShard) -> None:
+    """Close it, and note how much it holds."""
+    try:
+        held = named(lambda: shard.count(CountRequest(exact=True)))
+    except MemoryUnavailable:  # a swap that failed has closed it
+        return
+    shard.close()
+    _replace(path / "closed.json", {"points": held})
+
+
+def mark_for_rewrite(path: Path) -> None:
+    """Something is about to be deleted, so its bytes must leave the files; remembered across a crash."""
+    (path / "deleted").touch()
+
+
+def wants_rewrite(path: Path) -> bool:
+    """Whether something was deleted since the files were written anew."""
+    return (path / "deleted").exists()
+
+
+def copy_rest(path: Path, shard: EdgeShard, dimension: int) -> None:
+    """Copy what is left of `shard` into new files beside it: only so does deleted text leave the disk, because the
+    engine keeps deleted points and its log for a while."""
+    fresh_path = path / "shard.new"
     shutil.rmtree(fresh_path, ignore_errors=True)
     fresh = _create(fresh_path, dimension)
     offset = None
@@ -99,14 +124,19 @@ def rewrite(path: Path, shard: EdgeShard, dimension: int) -> EdgeShard:
             break
     fresh.flush()
     fresh.close()
-    (path / "shard").rename(old_path)
-    fresh_path.rename(path / "shard")
-    shutil.rmtree(old_path)
+
+
+def swap(path: Path) -> EdgeShard:
+    """Put the copy in the place of the shard, which must be closed, and open it."""
+    (path / "shard").rename(path / "shard.old")
+    (path / "shard.new").rename(path / "shard")
+    shutil.rmtree(path / "shard.old")
+    (path / "deleted").unlink()
     return EdgeShard.load(str(path / "shard"))
 
 
 def _finish_swap(path: Path) -> None:
-    """A rewrite that was cut by a crash is finished, or undone."""
+    """A rewrite that was cut by a crash is finished, or undone; it stays marked, so it is done again."""
     shutil.rmtree(path / "shard.new", ignore_errors=True)
     old = path / "shard.old"
     if (path / "shard").exists():
@@ -124,8 +154,25 @@ def _create(path: Path, dimension: int) -> EdgeShard:
     for name in INDEXED_WORDS:
         shard.update(UpdateOperation.create_field_index(name, PayloadSchemaType.Keyword))
     shard.update(UpdateOperation.create_field_index("seq", PayloadSchemaType.Integer))
-    shard.update(UpdateOperation.create_field_index("pinned", PayloadSchemaType.Bool))
+    shard.update(UpdateOperation.create_field_index("pinned", PayloadSchemaType.Integer))
     return shard
+
+
+def _stamp(file: Path) -> dict[str, object]:
+    try:
+        found = json.loads(file.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise DataDirectoryRefused(f"{file} is damaged. {_mend(file.parent)}")
+    return found
+
+
+def _replace(file: Path, content: dict[str, object]) -> None:
+    """At once: a crash leaves the old file or the new one."""
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps(content))
+    draft.replace(file)
 
 
 def _mend(path: Path) -> str:

@@ -2,6 +2,9 @@
 
 import asyncio
 import base64
+import logging
+import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -26,6 +29,7 @@ from qdrant_edge import (
 from gateway.errors import BadRequest, MemoryUnavailable
 from gateway.memory import records
 from gateway.memory.records import Candidate, Entry, Memory, Page, Scope
+from gateway.memory.stores import directory
 from gateway.memory.stores.edge import shard as disk
 from gateway.memory.stores.edge.points import (
     BODY,
@@ -37,8 +41,11 @@ from gateway.memory.stores.edge.points import (
     to_point,
     to_sparse,
     unique,
+    unword,
     within,
 )
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _READERS = 2
@@ -52,7 +59,8 @@ class EdgeStore:
         self._path = path
         self._dimension = dimension
         self._shard = shard
-        self._deleted = False
+        # A reader holds one; who swaps the shard holds all of them, so nobody reads while there is none.
+        self._turnstile = threading.Semaphore(_READERS)
         self._read_threads = ThreadPoolExecutor(_READERS, "edge-read")
         self._write_thread = ThreadPoolExecutor(1, "edge-write")
 
@@ -60,7 +68,8 @@ class EdgeStore:
     @asynccontextmanager
     async def open(cls, path: Path, *, embedder_identity: str, dimension: int) -> AsyncIterator["EdgeStore"]:
         """The store in `path`. DataDirectoryRefused when it is in use, damaged, or filled by another embedder."""
-        with disk.locked(path):
+        directory.make(path)
+        with directory.locked(path / "lock"):
             disk.check_stamp(path, embedder_identity, dimension)
             store = cls(path, dimension, await asyncio.to_thread(disk.open_shard, path, dimension))
             try:
@@ -69,9 +78,11 @@ class EdgeStore:
                 await asyncio.to_thread(store._close)
 
     async def put(self, entries: Sequence[Entry]) -> None:
-        points = [to_point(entry) for entry in entries]
-        if points:
-            await self._write(lambda shard: shard.update(UpdateOperation.upsert_points(points)))
+        def job(shard: EdgeShard) -> None:
+            shard.update(UpdateOperation.upsert_points([to_point(entry) for entry in entries]))
+
+        if entries:
+            await self._write(job)
 
     async def search(self, scope: Scope, query: records.Query, limit: int) -> list[Candidate]:
         def job(shard: EdgeShard) -> list[Candidate]:
@@ -106,7 +117,7 @@ class EdgeStore:
             offset=_offset(cursor), limit=limit, filter=within(scope, *conditions), with_payload=[BODY]
         )
         points, after = await self._read(lambda shard: shard.scroll(request))
-        next_cursor = base64.urlsafe_b64encode(str(after).encode()).decode() if after is not None else None
+        next_cursor = None if after is None else base64.urlsafe_b64encode(uuid.UUID(str(after)).bytes).decode()
         return Page(tuple(to_memory(point.payload) for point in points), next_cursor)
 
     async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
@@ -118,8 +129,8 @@ class EdgeStore:
         before, after = side(RangeFloat(lt=seq), Direction.Desc), side(RangeFloat(gt=seq), Direction.Asc)
 
         def job(shard: EdgeShard) -> list[Memory]:
-            points = [*reversed(shard.scroll(before)[0]), *shard.scroll(after)[0]]
-            return [to_memory(point.payload) for point in points]
+            found = [to_memory(point.payload) for point in (*shard.scroll(before)[0], *shard.scroll(after)[0])]
+            return sorted(found, key=lambda memory: (memory.seq, memory.id))
 
         return await self._read(job) if radius else []
 
@@ -128,8 +139,9 @@ class EdgeStore:
 
         def job(shard: EdgeShard) -> int:
             found = shard.retrieve([*wanted], with_payload=False, with_vector=False)
-            shard.update(UpdateOperation.delete_points([point.id for point in found]))
-            self._deleted = self._deleted or bool(found)
+            if found:
+                disk.mark_for_rewrite(self._path)
+                shard.update(UpdateOperation.delete_points([point.id for point in found]))
             return len(found)
 
         return await self._write(job) if wanted else 0
@@ -138,8 +150,9 @@ class EdgeStore:
         def job(shard: EdgeShard) -> int:
             held = shard.count(CountRequest(exact=True, filter=within(scope)))
             if held:
+                disk.mark_for_rewrite(self._path)
                 shard.update(UpdateOperation.delete_points_by_filter(within(scope)))
-            if held or self._deleted:
+            if disk.wants_rewrite(self._path):
                 self._rewrite()
             return held
 
@@ -151,34 +164,48 @@ class EdgeStore:
     async def users(self, tenant: str) -> dict[str, int]:
         request = FacetRequest("user", limit=_ALL_USERS, exact=True, filter=of_tenant(tenant))
         facet = await self._read(lambda shard: shard.facet(request))
-        return {str(hit.value): hit.count for hit in facet.hits}
+        return {unword(str(hit.value)): hit.count for hit in facet.hits}
 
     async def ping(self) -> None:
         await self._read(lambda shard: shard.info())
 
     def _rewrite(self) -> None:
-        """Readers that hold the old shard finish on its files, which are unlinked but open."""
-        self._shard = disk.rewrite(self._path, self._shard, self._dimension)
-        self._deleted = False
+        """Reads go on while the rest is copied; they wait while the new files take the old ones' place."""
+        disk.copy_rest(self._path, self._shard, self._dimension)
+        for _ in range(_READERS):
+            self._turnstile.acquire()
+        try:
+            self._shard.close()
+            self._shard = disk.swap(self._path)
+        finally:
+            self._turnstile.release(_READERS)
 
     def _close(self) -> None:
         self._read_threads.shutdown()
         self._write_thread.shutdown()
-        if self._deleted:
-            self._rewrite()
-        self._shard.close()
+        try:
+            if disk.wants_rewrite(self._path):
+                disk.named(self._rewrite)
+        except MemoryUnavailable as failed:
+            log.error("what was deleted has not left the files yet, the next stop tries again: %s", failed.message)
+        finally:
+            disk.close_shard(self._path, self._shard)
 
     async def _read(self, job: Callable[[EdgeShard], T]) -> T:
-        return await self._run(self._read_threads, job)
+        def run() -> T:
+            with self._turnstile:
+                return job(self._shard)
+
+        return await self._run(self._read_threads, run)
 
     async def _write(self, job: Callable[[EdgeShard], T]) -> T:
-        return await self._run(self._write_thread, job)
+        return await self._run(self._write_thread, lambda: job(self._shard))
 
-    async def _run(self, threads: ThreadPoolExecutor, job: Callable[[EdgeShard], T]) -> T:
+    async def _run(self, threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(threads, lambda: job(self._shard))
-        except Exception as failed:  # the engine raises bare Exceptions: this is where they get a name
-            raise MemoryUnavailable(f"The embedded memory store failed: {failed}") from failed
+            return await asyncio.get_running_loop().run_in_executor(threads, lambda: disk.named(job))
+        except RuntimeError as failed:  # the threads have ended
+            raise MemoryUnavailable("The embedded memory store is closed.") from failed
 
 
 def _scores(shard: EdgeShard, scope: Scope, query: records.Query, limit: int) -> dict[str, dict[str, float]]:
@@ -201,6 +228,6 @@ def _offset(cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
-        return base64.urlsafe_b64decode(cursor.encode()).decode("ascii")
+        return str(uuid.UUID(bytes=base64.urlsafe_b64decode(cursor)))
     except ValueError:
         raise BadRequest("The cursor is not one that this list gave out.", param="cursor") from None

@@ -5,118 +5,152 @@ so a hundred turns that end together cost one commit, and one that fails takes n
 """
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from gateway.errors import DataDirectoryRefused, MemoryUnavailable
-from gateway.memory.stores.sqlite.schema import APPLICATION_ID, SCHEMA, VERSION
+from gateway.errors import MemoryUnavailable
+from gateway.memory.stores import directory
+from gateway.memory.stores.sqlite.schema import connect, prepare
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 _QUEUED = 4096
+_ROOM_SECONDS = 0.5  # well below what an answer may be held for the journal
 _CACHE_KIB = 16_384
-_CORRUPT = (sqlite3.DatabaseError, ValueError)
 
 
 @dataclass(slots=True)
 class _Ticket:
     job: Job[Any]
     future: asyncio.Future[Any]
+    alone: bool = False
+    """Outside any transaction, after the commit."""
     result: Any = None
     error: BaseException | None = None
 
 
 class Database:
-    """Made by `open`. `commits` counts transactions, for metrics and tests."""
+    """Made by `open`. `commits` counts transactions, for metrics and tests; `queued` what waits for one."""
 
-    def __init__(self, path: Path, durability: str) -> None:
+    def __init__(self, path: Path, durability: str, limit: int) -> None:
         self._path = path
-        self._durability = durability
+        self._pragmas = (
+            f"PRAGMA synchronous={'FULL' if durability == 'power' else 'NORMAL'};"
+            f"PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;"
+        )
         self._tickets: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
-        self._room = asyncio.Semaphore(_QUEUED)
+        self._room = asyncio.Semaphore(limit)
+        self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._readers = ThreadPoolExecutor(1, "sqlite-read", initializer=self._open_reader)
-        self._reading: sqlite3.Connection | None = None
+        self._readers = ThreadPoolExecutor(1, "sqlite-read")
+        self._writing = connect(path, self._pragmas)
+        self._reading = connect(path, self._pragmas)
         self._writer = threading.Thread(target=self._write, name="sqlite-write")
+        self._closed = False
         self.commits = 0
+        self.queued = 0
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, *, durability: Literal["process", "power"]) -> AsyncIterator["Database"]:
-        """The database at `path`, made if absent. DataDirectoryRefused if the file is foreign, newer or damaged."""
-        await asyncio.to_thread(_prepare, path)
-        database = cls(path, durability)
-        database._writer.start()
-        try:
-            yield database
-        finally:
-            await asyncio.to_thread(database._close)
+    async def open(
+        cls, path: Path, *, durability: Literal["process", "power"], limit: int = _QUEUED
+    ) -> AsyncIterator["Database"]:
+        """The database at `path`, made if absent; at most `limit` writes wait in memory. DataDirectoryRefused if the
+        file is in use, foreign, newer or damaged."""
+        with directory.locked(path.with_name(f"{path.name}.lock")):
+            await asyncio.to_thread(prepare, path)
+            database = cls(path, durability, limit)
+            database._writer.start()
+            try:
+                yield database
+            finally:
+                database._closed = True
+                await asyncio.to_thread(database._close)
 
     async def write(self, job: Job[T]) -> T:
         """Run the job in the next transaction; its result once that is committed. MemoryUnavailable when it fails."""
-        async with self._room:
-            result: T = await self._submit(job)
-            return result
+        await self._wait_for_room()
+        result: T = await self._submit(job)
+        return result
 
-    def write_soon(self, job: Job[Any]) -> asyncio.Future[Any]:
-        """Queue the job, in order with all others, and do not wait for it."""
-        return self._submit(job)
+    async def enqueue(self, job: Job[Any]) -> None:
+        """Queue the job, in order with all others, and do not wait for its commit; a failure is logged."""
+        await self._wait_for_room()
+        self._submit(job).add_done_callback(_log_failure)
+
+    async def offer(self, job: Job[Any]) -> bool:
+        """The same for what may be lost: False, at once, when half the queue is taken."""
+        if self.queued >= self._limit // 2:
+            return False
+        await self.enqueue(job)
+        return True
 
     async def read(self, job: Job[T]) -> T:
         """Run the job on the reading connection; it sees everything that was committed."""
-
-        def run() -> T:
-            if self._reading is None:
-                raise sqlite3.OperationalError("not open")
-            return job(self._reading)
-
         try:
-            return await self._loop.run_in_executor(self._readers, run)
-        except (sqlite3.Error, RuntimeError) as failed:
+            return await self._loop.run_in_executor(self._readers, lambda: job(self._reading))
+        except MemoryUnavailable:
+            raise
+        except Exception as failed:  # whatever a closed file or a damaged row raises: this is where it gets a name
             raise MemoryUnavailable(f"The embedded database cannot be read: {failed}") from failed
 
     async def scrub(self) -> None:
         """Make deleted text leave the files: pages are overwritten on delete, this empties the write-ahead log."""
-        await self.write(lambda connection: None)
-        await self.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await self._wait_for_room()
+        await self._submit(_empty_log, alone=True)
 
-    def _submit(self, job: Job[Any]) -> asyncio.Future[Any]:
+    async def _wait_for_room(self) -> None:
+        try:
+            async with asyncio.timeout(_ROOM_SECONDS):
+                await self._room.acquire()
+        except TimeoutError:
+            raise MemoryUnavailable("The embedded database does not keep up: its queue is full.") from None
+
+    def _submit(self, job: Job[Any], *, alone: bool = False) -> asyncio.Future[Any]:
+        if self._closed:
+            raise MemoryUnavailable("The embedded database is closed.")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._tickets.put(_Ticket(job, future))
+        self.queued += 1
+        self._tickets.put(_Ticket(job, future, alone))
         return future
-
-    def _open_reader(self) -> None:
-        self._reading = _connect(self._path, self._durability)
 
     def _close(self) -> None:
         self._tickets.put(None)
         self._writer.join()
-        if self._reading is not None:
-            self._readers.submit(self._reading.close)
         self._readers.shutdown()
+        self._reading.close()
+        self._writing.close()
 
     def _write(self) -> None:
-        with closing(_connect(self._path, self._durability)) as connection:
-            running = True
-            while running:
-                batch = [self._tickets.get()]
-                while not self._tickets.empty():
-                    batch.append(self._tickets.get())
-                running = None not in batch
-                tickets = [ticket for ticket in batch if ticket is not None]
-                if tickets:
-                    self._commit(connection, tickets)
-                    self._loop.call_soon_threadsafe(_resolve, tickets)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        running = True
+        while running:
+            batch = [self._tickets.get()]
+            while not self._tickets.empty():
+                batch.append(self._tickets.get())
+            running = None not in batch
+            tickets = [ticket for ticket in batch if ticket is not None]
+            if tickets:
+                self._commit([ticket for ticket in tickets if not ticket.alone])
+                for ticket in tickets:
+                    if ticket.alone:
+                        _attempt(self._writing, ticket)
+                self._loop.call_soon_threadsafe(self._resolve, tickets)
+        _attempt(self._writing, _Ticket(_empty_log, self._loop.create_future()))
 
-    def _commit(self, connection: sqlite3.Connection, tickets: list[_Ticket]) -> None:
+    def _commit(self, tickets: list[_Ticket]) -> None:
+        if not tickets:
+            return
+        connection = self._writing
         try:
             connection.execute("BEGIN IMMEDIATE")
             for ticket in tickets:
@@ -129,57 +163,43 @@ class Database:
                 ticket.error = ticket.error or failed
         self.commits += 1
 
+    def _resolve(self, tickets: list[_Ticket]) -> None:
+        """On the loop, once per commit: waking it once per job would cost more than the jobs."""
+        for ticket in tickets:
+            self.queued -= 1
+            self._room.release()
+            if ticket.future.cancelled():
+                continue
+            if ticket.error is None:
+                ticket.future.set_result(ticket.result)
+            else:
+                error = MemoryUnavailable(f"The embedded database cannot be written: {ticket.error}")
+                error.__cause__ = ticket.error
+                ticket.future.set_exception(error)
+
 
 def _run(connection: sqlite3.Connection, ticket: _Ticket) -> None:
     connection.execute("SAVEPOINT job")
-    try:
-        ticket.result = ticket.job(connection)
-    except (sqlite3.Error, ValueError, TypeError, OverflowError) as failed:
-        ticket.error = failed
+    if not _attempt(connection, ticket):
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
 
 
-def _resolve(tickets: list[_Ticket]) -> None:
-    """On the loop, once per commit: waking it once per job would cost more than the jobs."""
-    for ticket in tickets:
-        if ticket.future.cancelled():
-            continue
-        if ticket.error is None:
-            ticket.future.set_result(ticket.result)
-        else:
-            error = MemoryUnavailable(f"The embedded database cannot be written: {ticket.error}")
-            error.__cause__ = ticket.error
-            ticket.future.set_exception(error)
-
-
-def _connect(path: Path, durability: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-    connection.executescript(
-        f"PRAGMA synchronous={'FULL' if durability == 'power' else 'NORMAL'};"
-        f"PRAGMA cache_size=-{_CACHE_KIB}; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY;"
-    )
-    return connection
-
-
-def _prepare(path: Path) -> None:
-    """Make the tables, or make sure that they are ours and whole."""
-    mend = f"Restore {path} from a backup, or move it (with -wal and -shm) away to start with an empty memory."
+def _attempt(connection: sqlite3.Connection, ticket: _Ticket) -> bool:
     try:
-        with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
-            stamp = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if stamp == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.executescript(SCHEMA)
-                connection.executescript(f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};")
-                return
-            if stamp != APPLICATION_ID:
-                raise DataDirectoryRefused(f"{path} belongs to another program. {mend}")
-            if version > VERSION:
-                raise DataDirectoryRefused(f"{path} was written by a newer Mneme (schema {version}): upgrade Mneme.")
-            fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if fault != "ok":
-                raise DataDirectoryRefused(f"{path} is damaged ({fault}). {mend}")
-    except _CORRUPT as failed:
-        raise DataDirectoryRefused(f"{path} is damaged or no SQLite file ({failed}). {mend}") from failed
+        ticket.result = ticket.job(connection)
+    except Exception as failed:  # noqa: BLE001  # a job's failure is its caller's to hear; this thread must live on
+        ticket.error = failed
+    return ticket.error is None
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if busy:
+        raise sqlite3.OperationalError("somebody else reads the write-ahead log")
+
+
+def _log_failure(future: asyncio.Future[Any]) -> None:
+    """Nobody waits for these writes, so nobody else would hear of it."""
+    if not future.cancelled() and (failed := future.exception()) is not None:
+        log.error("a queued write failed: %s", failed)

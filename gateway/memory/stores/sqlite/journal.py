@@ -1,25 +1,22 @@
 """The journal over SQLite. Keeps turns as they are told; never judges them."""
 
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
-
-import msgspec
-import orjson
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Dead, Lag, Page, Scope, Turn
+from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.sqlite.database import Database
-from gateway.memory.stores.sqlite.schema import who
+from gateway.memory.stores.sqlite.schema import blob, who
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Turn).decode
+_turns = Codec(Turn)
+_LARGEST = 2**63 - 1
 
 _APPEND = """
 INSERT INTO turns (tenant, user, id, body, since) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (tenant, user, id) DO UPDATE SET
+    since = CASE state WHEN 'pending' THEN since ELSE excluded.since END,
     body = excluded.body, state = 'pending', revision = revision + 1, attempts = 0, due = 0, error = ''
 RETURNING seq
 """
@@ -28,14 +25,14 @@ _DONE = "UPDATE turns SET state = 'done' WHERE seq = ? AND revision = ? AND stat
 _FAIL = """
 UPDATE turns SET attempts = attempts + 1, error = ?, due = ?,
     state = CASE WHEN attempts + 1 >= ? THEN 'dead' ELSE 'pending' END
-WHERE seq = ? AND state = 'pending' RETURNING state
+WHERE seq = ? AND revision = ? AND state = 'pending' RETURNING state
 """
 _PENDING = "SELECT seq, body FROM turns WHERE tenant = ? AND user = ? AND state <> 'done' ORDER BY seq DESC LIMIT ?"
 _DEAD = "SELECT seq, body, attempts, error FROM turns WHERE state = 'dead' AND seq > ? ORDER BY seq LIMIT ?"
 _REPLAY = "UPDATE turns SET state = 'pending', attempts = 0, due = 0 WHERE state = 'dead'"
-_REPLAY_THESE = f"{_REPLAY} AND id IN (SELECT value FROM json_each(?))"  # noqa: S608  # both halves are literals
-_TURNS = "SELECT seq, id, body FROM turns WHERE tenant = ? AND user = ? AND id IN (SELECT value FROM json_each(?))"
-_ERASE = "DELETE FROM turns WHERE tenant = ? AND user = ? AND id IN (SELECT value FROM json_each(?))"
+_REPLAY_THIS = f"{_REPLAY} AND id = ?"
+_TURN = "SELECT seq, body FROM turns WHERE tenant = ? AND user = ? AND id = ?"
+_ERASE = "DELETE FROM turns WHERE tenant = ? AND user = ? AND id = ?"
 _LAG = "SELECT state, count(*), min(since) FROM turns WHERE state <> 'done' GROUP BY state"
 
 
@@ -48,7 +45,7 @@ class SqliteJournal:
         self._claimed: dict[int, int] = {}  # seq → revision, so that a turn replaced meanwhile is not marked done
 
     async def append(self, turn: Turn) -> int:
-        row = (*who(turn.scope), turn.id, _encode(turn), self._clock())
+        row = (*who(turn.scope), blob(turn.id), _turns.encode(turn), self._clock())
         return await self._database.write(lambda c: int(c.execute(_APPEND, row).fetchone()[0]))
 
     async def claim(self, limit: int) -> list[Turn]:
@@ -62,8 +59,8 @@ class SqliteJournal:
             await self._database.write(lambda c: c.executemany(_DONE, rows))
 
     async def fail(self, turn: Turn, error: str, *, attempts: int, delay: float) -> bool:
-        self._claimed.pop(turn.seq, None)
-        row = (error, self._clock() + delay, attempts, turn.seq)
+        safe = error.encode("utf-8", "backslashreplace").decode()
+        row = (safe, self._clock() + delay, attempts, turn.seq, self._claimed.pop(turn.seq, 0))
         found = await self._database.write(lambda c: c.execute(_FAIL, row).fetchone())
         return bool(found and found[0] == "dead")
 
@@ -72,8 +69,9 @@ class SqliteJournal:
         return [_turn(seq, body) for seq, body in rows]
 
     async def turns(self, scope: Scope, ids: Sequence[str]) -> list[Turn]:
-        found = await self._database.read(lambda c: _by_id(c, scope, ids))
-        return [found[id] for id in ids if id in found]
+        keys = _keys(scope, ids)
+        rows = await self._database.read(lambda c: [row for key in keys for row in c.execute(_TURN, key)])
+        return [_turn(seq, body) for seq, body in rows]
 
     async def dead(self, *, cursor: str | None = None, limit: int = 50) -> Page[Dead]:
         after = _after(cursor)
@@ -83,7 +81,8 @@ class SqliteJournal:
 
     async def replay(self, ids: Sequence[str]) -> int:
         if ids:
-            return await self._database.write(lambda c: c.execute(_REPLAY_THESE, (_list(ids),)).rowcount)
+            keys = [(blob(id),) for id in dict.fromkeys(ids)]
+            return await self._database.write(lambda c: c.executemany(_REPLAY_THIS, keys).rowcount)
         return await self._database.write(lambda c: c.execute(_REPLAY).rowcount)
 
     async def lag(self) -> Lag:
@@ -92,8 +91,13 @@ class SqliteJournal:
         pending, since = counts.get("pending", (0, self._clock()))
         return Lag(pending, counts.get("dead", (0, 0))[0], max(self._clock() - since, 0.0) if pending else 0.0)
 
+    async def count(self, scope: Scope) -> int:
+        statement = "SELECT count(*) FROM turns WHERE tenant = ? AND user = ?"
+        return await self._database.write(lambda c: int(c.execute(statement, who(scope)).fetchone()[0]))
+
     async def erase(self, scope: Scope, ids: Sequence[str]) -> int:
-        return await self._database.write(lambda c: c.execute(_ERASE, (*who(scope), _list(ids))).rowcount)
+        keys = _keys(scope, ids)
+        return await self._database.write(lambda c: c.executemany(_ERASE, keys).rowcount) if keys else 0
 
     async def forget(self, scope: Scope) -> int:
         statement = "DELETE FROM turns WHERE tenant = ? AND user = ?"
@@ -106,20 +110,17 @@ class SqliteJournal:
 
 
 def _turn(seq: int, body: bytes) -> Turn:
-    return replace(_decode(body), seq=seq)
+    return replace(_turns.decode(body), seq=seq)
 
 
-def _by_id(connection: sqlite3.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Turn]:
-    rows: list[Any] = connection.execute(_TURNS, (*who(scope), _list(ids))).fetchall()
-    return {id: _turn(seq, body) for seq, id, body in rows}
-
-
-def _list(ids: Sequence[str]) -> str:
-    return orjson.dumps(list(ids)).decode()
+def _keys(scope: Scope, ids: Sequence[str]) -> list[tuple[bytes, bytes, bytes]]:
+    """One per id and no id twice."""
+    return [(*who(scope), blob(id)) for id in dict.fromkeys(ids)]
 
 
 def _after(cursor: str | None) -> int:
-    try:
-        return int(cursor or 0)
-    except ValueError:
-        raise BadRequest("The cursor is not one that this list gave out.", param="cursor") from None
+    if cursor is None:
+        return 0
+    if not (cursor.isdecimal() and int(cursor[:20]) <= _LARGEST):
+        raise BadRequest("The cursor is not one that this list gave out.", param="cursor")
+    return int(cursor[:20])

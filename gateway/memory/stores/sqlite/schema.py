@@ -1,14 +1,20 @@
 """The tables, and the stamp that tells our file from others. Ids are BLOBs: any string fits, compared byte by byte."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from gateway.errors import DataDirectoryRefused
 from gateway.memory.records import Scope
 
 APPLICATION_ID = 0x4D4E454D  # "MNEM"
 VERSION = 1
+_BUSY_SECONDS = 10.0
 
 SCHEMA = """
 CREATE TABLE turns (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    tenant BLOB NOT NULL, user BLOB NOT NULL, id TEXT NOT NULL,
+    tenant BLOB NOT NULL, user BLOB NOT NULL, id BLOB NOT NULL,
     body BLOB NOT NULL,
     state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'dead')),
     revision INTEGER NOT NULL DEFAULT 1, attempts INTEGER NOT NULL DEFAULT 0,
@@ -19,25 +25,27 @@ CREATE INDEX turns_waiting ON turns (seq) WHERE state <> 'done';
 CREATE INDEX turns_waiting_of ON turns (tenant, user, seq) WHERE state <> 'done';
 
 CREATE TABLE placements (
-    tenant BLOB NOT NULL, user BLOB NOT NULL, chain TEXT NOT NULL,
-    session BLOB NOT NULL, turn TEXT NOT NULL, at REAL NOT NULL, body BLOB NOT NULL,
+    tenant BLOB NOT NULL, user BLOB NOT NULL, chain BLOB NOT NULL,
+    session BLOB NOT NULL, at REAL NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (tenant, user, chain)
 ) WITHOUT ROWID;
 CREATE INDEX placements_by_session ON placements (tenant, user, session, at);
 
 CREATE TABLE cuts (
-    tenant BLOB NOT NULL, user BLOB NOT NULL, session BLOB NOT NULL, chain TEXT NOT NULL,
+    tenant BLOB NOT NULL, user BLOB NOT NULL, session BLOB NOT NULL, chain BLOB NOT NULL,
     PRIMARY KEY (tenant, user, session)
 ) WITHOUT ROWID;
 
 CREATE TABLE traces (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
-    tenant BLOB NOT NULL, user BLOB NOT NULL, id TEXT NOT NULL,
-    session BLOB NOT NULL, turn TEXT NOT NULL, body BLOB NOT NULL,
+    tenant BLOB NOT NULL, user BLOB NOT NULL, id BLOB NOT NULL,
+    session BLOB NOT NULL, body BLOB NOT NULL,
     UNIQUE (tenant, id)
 );
 CREATE INDEX traces_of ON traces (tenant, user, number);
 """
+# One transaction: a file that holds tables and no stamp would look like another program's.
+_MAKE = f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
 
 
 def blob(text: str) -> bytes:
@@ -53,3 +61,42 @@ def text(raw: bytes) -> str:
 def who(scope: Scope) -> tuple[bytes, bytes]:
     """The two columns that every statement about a user names: (tenant, user)."""
     return blob(scope.tenant), blob(scope.user)
+
+
+def prepare(path: Path) -> None:
+    """Make the tables, or make sure that they are ours and whole. DataDirectoryRefused says how to mend the file."""
+    mend = f"Restore {path} from a backup, or move it (with -wal and -shm) away to start with an empty memory."
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)) as connection:
+            _make_or_check(connection, path, mend)
+    except sqlite3.OperationalError as failed:
+        raise DataDirectoryRefused(
+            f"{path} cannot be opened ({failed}). Make it a file that this user can write, or set another MNEME_DATA."
+        ) from failed
+    except (sqlite3.DatabaseError, ValueError) as failed:
+        raise DataDirectoryRefused(f"{path} is damaged or no SQLite file ({failed}). {mend}") from failed
+
+
+def connect(path: Path, pragmas: str) -> sqlite3.Connection:
+    """A connection in autocommit mode, for use by one thread at a time."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
+    connection.executescript(pragmas)
+    return connection
+
+
+def _make_or_check(connection: sqlite3.Connection, path: Path, mend: str) -> None:
+    stamp = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if stamp == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(_MAKE)
+        return
+    if stamp != APPLICATION_ID:
+        raise DataDirectoryRefused(f"{path} belongs to another program. {mend}")
+    if version > VERSION:
+        raise DataDirectoryRefused(f"{path} was written by a newer Mneme (schema {version}): upgrade Mneme.")
+    # A write: a file that we may only read is refused here, and not at the first turn.
+    connection.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version={VERSION}; COMMIT;")
+    fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if fault != "ok":
+        raise DataDirectoryRefused(f"{path} is damaged ({fault}). {mend}")

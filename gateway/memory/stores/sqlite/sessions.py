@@ -1,10 +1,8 @@
 """Sessions over SQLite: what was placed at each turn, and where a history was cut. Traces stand in traces.py."""
 
 import base64
-import logging
 import sqlite3
 import time
-from asyncio import Future
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,70 +12,86 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Page, Placed, Scope, Trace
+from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.sqlite.database import Database
 from gateway.memory.stores.sqlite.schema import blob, text, who
 from gateway.memory.stores.sqlite.traces import Traces
 
-log = logging.getLogger(__name__)
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Placed).decode
-_CACHED = 50_000
+_placements = Codec(Placed)
+_CACHED = 10_000
+# A request that had recalled a memory when it was erased may still be on its way to `place`.
+_ON_THEIR_WAY = 5.0
 
 _PLACE = """
-INSERT INTO placements (tenant, user, chain, session, turn, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO placements (tenant, user, chain, session, at, body) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (tenant, user, chain) DO UPDATE SET
-    session = excluded.session, turn = excluded.turn, at = excluded.at, body = excluded.body
+    session = excluded.session, at = excluded.at, body = excluded.body
 """
 _CUT = "INSERT INTO cuts VALUES (?, ?, ?, ?) ON CONFLICT (tenant, user, session) DO UPDATE SET chain = excluded.chain"
 _SESSIONS = """
 SELECT session, count(*), max(at) AS last FROM placements WHERE tenant = ? AND user = ?
 GROUP BY session HAVING (last, session) < (?, ?) ORDER BY last DESC, session DESC LIMIT ?
 """
-
+_PLACEMENTS = """
+SELECT at, chain, body FROM placements WHERE tenant = ? AND user = ? AND session = ? AND (at, chain) > (?, ?)
+ORDER BY at, chain LIMIT ?
+"""
 _FORGET = (
     "DELETE FROM placements WHERE tenant = ? AND user = ?",
     "DELETE FROM cuts WHERE tenant = ? AND user = ?",
     "DELETE FROM traces WHERE tenant = ? AND user = ?",
 )
+_COUNT = """
+SELECT (SELECT count(*) FROM placements WHERE tenant = :tenant AND user = :user)
+     + (SELECT count(*) FROM cuts WHERE tenant = :tenant AND user = :user)
+     + (SELECT count(*) FROM traces WHERE tenant = :tenant AND user = :user)
+"""
 
 Key = tuple[str, str, str]
 
 
 class SqliteSessions:
-    """See ports.SessionStore. Keeps `trace_limit` traces per tenant."""
+    """See ports.SessionStore. Keeps `trace_limit` traces per tenant. `clock` is a monotonic one, in seconds."""
 
-    def __init__(self, database: Database, *, trace_limit: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, *, trace_limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._cache: OrderedDict[Key, Placed | None] = OrderedDict()
+        self._erased: list[tuple[float, Scope, frozenset[str] | None]] = []
+        self._erasures = 0
         self._traces = Traces(database, trace_limit)
         self._clock = clock
 
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
         keys = {chain: (scope.tenant, scope.user, chain) for chain in chains}
-        unknown = [chain for chain, key in keys.items() if key not in self._cache]
+        known = {chain: self._cache[key] for chain, key in keys.items() if key in self._cache}
+        unknown = [chain for chain in keys if chain not in known]
         if unknown:
+            before = self._erasures
             found = await self._database.read(lambda c: _placed(c, scope, unknown))
             for chain in unknown:
-                # Written meanwhile: the cache is newer than what was read.
-                self._cache.setdefault(keys[chain], found.get(chain))
-        known = {chain: self._cache.get(key) for chain, key in keys.items()}
+                if self._erasures == before:
+                    # Placed meanwhile: the cache is newer than what was read.
+                    self._cache.setdefault(keys[chain], found.get(chain))
+                known[chain] = self._cache.get(keys[chain], found.get(chain))
         self._shrink()
-        return {chain: placed for chain, placed in known.items() if placed is not None}
+        return {chain: placed for chain in keys if (placed := known[chain]) is not None}
 
     async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
+        placed = self._without_erased(scope, placed)
+        row = (*who(scope), blob(chain), blob(placed.session), placed.at, _placements.encode(placed))
         self._cache[scope.tenant, scope.user, chain] = placed
         self._cache.move_to_end((scope.tenant, scope.user, chain))
-        row = (*who(scope), chain, blob(placed.session), placed.turn, placed.at, _encode(placed))
-        self._database.write_soon(lambda c: c.execute(_PLACE, row)).add_done_callback(_log_failure)
+        await self._database.enqueue(lambda c: c.execute(_PLACE, row))
 
     async def cut(self, scope: Scope, session: str) -> str | None:
+        """Asked in the writer's queue, so that a step just taken is seen."""
         statement = "SELECT chain FROM cuts WHERE tenant = ? AND user = ? AND session = ?"
-        row = await self._database.read(lambda c: c.execute(statement, (*who(scope), blob(session))).fetchone())
-        return row[0] if row else None
+        row = await self._database.write(lambda c: c.execute(statement, (*who(scope), blob(session))).fetchone())
+        return text(row[0]) if row else None
 
     async def set_cut(self, scope: Scope, session: str, chain: str) -> None:
-        await self._database.write(lambda c: c.execute(_CUT, (*who(scope), blob(session), chain)))
+        row = (*who(scope), blob(session), blob(chain))
+        await self._database.enqueue(lambda c: c.execute(_CUT, row))
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
@@ -89,8 +103,22 @@ class SqliteSessions:
         items = tuple((text(name), count, at) for name, count, at in rows[:limit])
         return Page(items, _pack(rows[limit - 1][2], rows[limit - 1][0]) if len(rows) > limit else None)
 
+    async def placements(
+        self, scope: Scope, session: str, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[Placed]:
+        last, chain = (float("-inf"), b"") if cursor is None else _unpack(cursor)
+        values = (*who(scope), blob(session), last, chain, limit + 1)
+        rows: list[Any] = await self._database.read(lambda c: c.execute(_PLACEMENTS, values).fetchall())
+        items = tuple(_placements.decode(body) for _, _, body in rows[:limit])
+        return Page(items, _pack(rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
+
+    async def count(self, scope: Scope) -> int:
+        tenant, user = who(scope)
+        values = {"tenant": tenant, "user": user}
+        return await self._database.write(lambda c: int(c.execute(_COUNT, values).fetchone()[0]))
+
     async def trace(self, trace: Trace) -> None:
-        self._traces.keep(trace).add_done_callback(_log_failure)
+        await self._traces.keep(trace)
 
     async def traces(self, scope: Scope, *, session: str | None = None, limit: int = 50) -> list[Trace]:
         return await self._traces.latest(scope, session, limit)
@@ -100,26 +128,38 @@ class SqliteSessions:
 
     async def erase_turns(self, scope: Scope, turns: Sequence[str]) -> None:
         gone = frozenset(turns)
-        self._drop_cached(scope)
+        self._forget_cached(scope, gone)
         await self._database.write(lambda c: _erase_placements(c, scope, gone))
         await self._traces.erase(scope, gone)
-        self._drop_cached(scope)
+        self._forget_cached(scope, gone)
 
     async def forget(self, scope: Scope) -> int:
         def job(connection: sqlite3.Connection) -> int:
             return sum(connection.execute(statement, who(scope)).rowcount for statement in _FORGET)
 
+        self._forget_cached(scope, None)
         count = await self._database.write(job)
-        self._drop_cached(scope)
+        self._forget_cached(scope, None)
         await self._database.scrub()
         return count
 
     async def ping(self) -> None:
         await self._database.read(lambda c: c.execute("SELECT 1").fetchone())
 
-    def _drop_cached(self, scope: Scope) -> None:
+    def _forget_cached(self, scope: Scope, gone: frozenset[str] | None) -> None:
+        """Drop what is cached of the scope; `gone` are the ids that must not be placed again, None for all."""
+        self._erasures += 1
+        now = self._clock()
+        self._erased = [old for old in self._erased if now - old[0] < _ON_THEIR_WAY] + [(now, scope, gone)]
         for key in [key for key in self._cache if key[:2] == (scope.tenant, scope.user)]:
             del self._cache[key]
+
+    def _without_erased(self, scope: Scope, placed: Placed) -> Placed:
+        ids = {*placed.memories}
+        for at, where, gone in self._erased:
+            if where == scope and self._clock() - at < _ON_THEIR_WAY and (ids if gone is None else ids & gone):
+                return replace(placed, text="", memories=(), pinned=False)
+        return placed
 
     def _shrink(self) -> None:
         while len(self._cache) > _CACHED:
@@ -128,28 +168,22 @@ class SqliteSessions:
 
 def _placed(connection: sqlite3.Connection, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
     statement = "SELECT body FROM placements WHERE tenant = ? AND user = ? AND chain = ?"
-    rows = {chain: connection.execute(statement, (*who(scope), chain)).fetchone() for chain in chains}
-    return {chain: _decode(row[0]) for chain, row in rows.items() if row}
+    rows = {chain: connection.execute(statement, (*who(scope), blob(chain))).fetchone() for chain in chains}
+    return {chain: _placements.decode(row[0]) for chain, row in rows.items() if row}
 
 
 def _erase_placements(connection: sqlite3.Connection, scope: Scope, gone: frozenset[str]) -> None:
     rows = connection.execute("SELECT chain, body FROM placements WHERE tenant = ? AND user = ?", who(scope)).fetchall()
     for chain, body in rows:
-        placed = _decode(body)
+        placed = _placements.decode(body)
         if placed.turn in gone:
             connection.execute(
                 "DELETE FROM placements WHERE tenant = ? AND user = ? AND chain = ?", (*who(scope), chain)
             )
         elif gone & set(placed.memories):
-            bare = _encode(replace(placed, text="", memories=()))
+            bare = _placements.encode(replace(placed, text="", memories=(), pinned=False))
             statement = "UPDATE placements SET body = ? WHERE tenant = ? AND user = ? AND chain = ?"
             connection.execute(statement, (bare, *who(scope), chain))
-
-
-def _log_failure(future: "Future[Any]") -> None:
-    """Nobody waits for these writes, so nobody else would hear of it."""
-    if not future.cancelled() and (failed := future.exception()) is not None:
-        log.error("a queued write failed: %s", failed)
 
 
 def _pack(last: float, session: bytes) -> str:

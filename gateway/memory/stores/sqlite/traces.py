@@ -1,25 +1,29 @@
 """Traces over SQLite: why each answer was as it was. The oldest go when a tenant has too many."""
 
+import logging
 import sqlite3
-from asyncio import Future
+from collections import Counter, OrderedDict
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from gateway.memory.records import Scope, Trace
+from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.sqlite.database import Database
 from gateway.memory.stores.sqlite.schema import blob, who
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Trace).decode
-_TRIM_EVERY = 256
+log = logging.getLogger(__name__)
+
+_traces = Codec(Trace)
+_TRIM_EVERY = 64
+_LATEST = 10_000
+_WARN_EVERY = 1000
 
 _KEEP = """
-INSERT INTO traces (tenant, user, id, session, turn, body) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (tenant, id) DO UPDATE SET body = excluded.body
+INSERT INTO traces (tenant, user, id, session, body) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (tenant, id) DO UPDATE SET user = excluded.user, session = excluded.session, body = excluded.body
 """
-_OF = "SELECT number, turn, body FROM traces WHERE tenant = ? AND user = ?"
+_FIND = "SELECT body FROM traces WHERE tenant = ? AND user = ? AND id = ?"
+_OF = "SELECT number, body FROM traces WHERE tenant = ? AND user = ?"
 _TRIM = """
 DELETE FROM traces WHERE tenant = :tenant AND number <= (
     SELECT number FROM traces WHERE tenant = :tenant ORDER BY number DESC LIMIT 1 OFFSET :limit)
@@ -27,53 +31,77 @@ DELETE FROM traces WHERE tenant = :tenant AND number <= (
 
 
 class Traces:
-    """One tenant keeps `limit` traces, and at most a few hundred more for a while."""
+    """One tenant keeps `limit` traces, and a few more for a while. `dropped` counts those that nobody had time for."""
 
     def __init__(self, database: Database, limit: int) -> None:
         self._database = database
         self._limit = limit
-        self._kept = 0
+        self._kept: Counter[str] = Counter()
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self.dropped = 0
 
-    def keep(self, trace: Trace) -> Future[Any]:
-        """Queue the trace; told again under the same id it is replaced."""
-        self._kept += 1
-        trims = self._kept % _TRIM_EVERY == 0
-        row = (*who(trace.scope), trace.id, blob(trace.session), trace.turn, _encode(trace))
+    async def keep(self, trace: Trace) -> None:
+        """Queue the trace, or drop it when the disk does not keep up.
+
+        Told again under the same id it is completed: what was erased since the first time stays erased.
+        """
+        trims = self._kept[trace.scope.tenant] % _TRIM_EVERY == 0
+        again = (trace.scope.tenant, trace.id) in self._told
 
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute(_KEEP, row)
+            row = (*who(trace.scope), blob(trace.id))
+            found = connection.execute(_FIND, row).fetchone()
+            if found or not again:
+                now = _completed(_traces.decode(found[0]), trace) if found else trace
+                connection.execute(_KEEP, (*row, blob(trace.session), _traces.encode(now)))
             if trims:
                 connection.execute(_TRIM, {"tenant": row[0], "limit": self._limit})
 
-        return self._database.write_soon(job)
+        if not await self._database.offer(job):
+            self.dropped += 1
+            if self.dropped % _WARN_EVERY == 1:
+                log.warning("the disk does not keep up: %d traces dropped so far", self.dropped)
+            return
+        self._kept[trace.scope.tenant] += 1
+        self._told[trace.scope.tenant, trace.id] = None
+        while len(self._told) > _LATEST:
+            self._told.popitem(last=False)
 
     async def latest(self, scope: Scope, session: str | None, limit: int) -> list[Trace]:
-        """Latest first."""
+        """Latest first. Asked in the writer's queue, so that a trace just kept is found."""
         statement = "SELECT body FROM traces WHERE tenant = ? AND user = ?"
         values: tuple[Any, ...] = who(scope)
         if session is not None:
             statement, values = statement + " AND session = ?", (*values, blob(session))
         statement += " ORDER BY number DESC LIMIT ?"
         rows: list[Any] = await self._database.write(lambda c: c.execute(statement, (*values, limit)).fetchall())
-        return [_decode(row[0]) for row in rows]
+        return [_traces.decode(row[0]) for row in rows]
 
     async def find(self, tenant: str, id: str) -> Trace | None:
-        """One by its id. Asked in the writer's queue, so that a trace just kept is found."""
+        """One by its id. Asked in the writer's queue as well."""
         statement = "SELECT body FROM traces WHERE tenant = ? AND id = ?"
-        row = await self._database.write(lambda c: c.execute(statement, (blob(tenant), id)).fetchone())
-        return _decode(row[0]) if row else None
+        row = await self._database.write(lambda c: c.execute(statement, (blob(tenant), blob(id))).fetchone())
+        return _traces.decode(row[0]) if row else None
 
     async def erase(self, scope: Scope, gone: frozenset[str]) -> None:
         """Remove the traces of these turns, and the text of these memories from all others."""
 
         def job(connection: sqlite3.Connection) -> None:
-            for number, turn, body in connection.execute(_OF, who(scope)).fetchall():
-                trace = _decode(body)
+            for number, body in connection.execute(_OF, who(scope)).fetchall():
+                trace = _traces.decode(body)
                 hits = tuple(hit for hit in trace.hits if not gone & {hit.memory.id, *hit.memory.sources})
-                if turn in gone:
+                if trace.turn in gone:
                     connection.execute("DELETE FROM traces WHERE number = ?", (number,))
                 elif len(hits) < len(trace.hits):
-                    bare = _encode(replace(trace, hits=hits, injected=""))
+                    bare = _traces.encode(replace(trace, hits=hits, injected=""))
                     connection.execute("UPDATE traces SET body = ? WHERE number = ?", (bare, number))
 
         await self._database.write(job)
+
+
+def _completed(kept: Trace, told: Trace) -> Trace:
+    """What is told now, but of its hits only those that the kept one still has."""
+    left = {hit.memory.id for hit in kept.hits}
+    if all(hit.memory.id in left for hit in told.hits):
+        return told
+    return replace(told, hits=kept.hits, injected=kept.injected)

@@ -1,0 +1,55 @@
+"""Records as JSON and back, whatever strings they hold. Knows no store and no record's meaning."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from gateway.errors import MemoryUnavailable
+
+T = TypeVar("T")
+_WIDE = b"!"  # never the first byte of JSON
+
+
+class Codec(Generic[T]):
+    """For one kind of record. Strings that are no valid Unicode (lone surrogates) come back as they went in."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+        self._encode = msgspec.json.Encoder().encode
+        self._decode = msgspec.json.Decoder(kind).decode
+
+    def encode(self, record: T) -> bytes:
+        """UTF-8."""
+        try:
+            return self._encode(record)
+        except UnicodeEncodeError:
+            return _WIDE + self._encode(_mapped(msgspec.to_builtins(record), _widened))
+
+    def decode(self, raw: bytes) -> T:
+        """The record; MemoryUnavailable when the bytes were damaged."""
+        try:
+            if raw.startswith(_WIDE):
+                return msgspec.convert(_mapped(msgspec.json.decode(raw[1:]), _narrowed), self._kind)
+            return self._decode(raw)
+        except ValueError as failed:
+            raise MemoryUnavailable(f"A stored {self._kind.__name__.lower()} is damaged.") from failed
+
+
+def _widened(text: str) -> str:
+    """One character per byte, so that every string is valid."""
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def _narrowed(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "surrogatepass")
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {_mapped(name, change): _mapped(item, change) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mapped(item, change) for item in value]
+    return value

@@ -1,0 +1,74 @@
+"""/admin/policies and /admin/stats: what this gateway can do, and what it holds."""
+
+import dataclasses
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from gateway import __version__
+from gateway.memory.policies.base import Policy
+from gateway.memory.ports import MemoryStore
+from gateway.routes.admin.door import Guarded
+from gateway.routes.admin.examples import LAG, shown
+from gateway.routes.admin.models import Policies, Stats
+from gateway.routes.admin.render import answer
+from gateway.routes.admin.whose import Served
+
+router = APIRouter(tags=["about"], route_class=Guarded)
+
+_POLICY = {
+    "name": "verbatim",
+    "about": "The default policy.",
+    "default": True,
+    "knobs": [{"name": "width", "type": "int", "value": 120}],
+}
+_STATS = {
+    "tenants": [{"tenant": "acme", "users": 3, "memories": 1200}],
+    "journal": LAG,
+    "embedder": {"identity": "all-MiniLM-L6-v2", "dimension": 384},
+    "policy": "verbatim",
+    "versions": {"mneme": "0.1.0", "python": "3.11.7", "fastapi": "0.165.0"},
+}
+
+
+@router.get("/policies", response_model=Policies, responses=shown({"policies": [_POLICY]}))
+async def list_policies(services: Served) -> Response:
+    """The memory policies that a request may name, and how each is set."""
+    default = services.story.default_policy
+    return answer({"policies": [_card(policy, name == default) for name, policy in sorted(services.policies.items())]})
+
+
+@router.get("/stats", response_model=Stats, responses=shown(_STATS))
+async def stats(services: Served) -> Response:
+    """Counts per tenant that has a key, the journal's state, and what runs."""
+    embedder = services.embedder
+    return answer(
+        {
+            "tenants": [await _tenant(services.memories, tenant) for tenant in services.keyring.tenants()],
+            "journal": await services.journal.lag(),
+            "embedder": {"identity": embedder.identity, "dimension": embedder.dimension},
+            "policy": services.story.default_policy,
+            "versions": {"mneme": __version__, "python": platform.python_version(), "fastapi": version("fastapi")},
+        }
+    )
+
+
+async def _tenant(memories: MemoryStore, tenant: str) -> dict[str, Any]:
+    users = await memories.users(tenant)
+    return {"tenant": tenant, "users": len(users), "memories": sum(users.values())}
+
+
+def _card(policy: Policy, default: bool) -> dict[str, Any]:
+    knobs = [field for field in dataclasses.fields(policy) if field.name != "name"]  # type: ignore[arg-type]
+    return {
+        "name": policy.name,
+        "about": (type(policy).__doc__ or "").partition("\n")[0],
+        "default": default,
+        "knobs": [{"name": f.name, "type": _word(f.type), "value": getattr(policy, f.name)} for f in knobs],
+    }
+
+
+def _word(kind: Any) -> str:
+    return kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))

@@ -1,0 +1,149 @@
+"""The tables of implementations, one per seam. A new adapter is one more line here, and passes the whole suite."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from gateway.memory.embedders.http import HttpEmbedder
+from gateway.memory.embedders.minilm import MiniLM
+from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
+from gateway.memory.stores.edge import EdgeStore
+from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
+from tests.contracts.samples import DIMENSION, TRACES_KEPT
+from tests.support.embeddings import embedding_server
+from tests.support.gateway import ROOT
+from tests.support.model import Clock, ModelMemories
+from tests.support.model_turns import ModelJournal, ModelSessions
+from tests.support.ram import ram_directory
+
+Opening = Callable[[], AbstractAsyncContextManager[Any]]
+"""Opens the same store again and again: what was told stays."""
+
+
+def model_memories(_path: Path, _clock: Clock) -> Opening:
+    """The model itself passes its own suite."""
+    return _alive(ModelMemories())
+
+
+def edge(path: Path, _clock: Clock) -> Opening:
+    """Qdrant's engine in this process."""
+    return lambda: EdgeStore.open(path / "memories", embedder_identity="test", dimension=DIMENSION)
+
+
+def model_sessions(_path: Path, _clock: Clock) -> Opening:
+    """The model itself."""
+    return _alive(ModelSessions(trace_limit=TRACES_KEPT))
+
+
+def sqlite_sessions(path: Path, clock: Clock) -> Opening:
+    """One file."""
+    return _sqlite(path, lambda database: SqliteSessions(database, trace_limit=TRACES_KEPT, clock=clock))
+
+
+def model_journal(_path: Path, clock: Clock) -> Opening:
+    """The model itself."""
+    return _alive(ModelJournal(clock=clock))
+
+
+def sqlite_journal(path: Path, clock: Clock) -> Opening:
+    """One file."""
+    return _sqlite(path, lambda database: SqliteJournal(database, clock))
+
+
+def minilm() -> AbstractAsyncContextManager[Embedder]:
+    """The packaged weights; the built graph is shared by all test runs."""
+    return MiniLM.open(ROOT / "build" / "test-models")
+
+
+@asynccontextmanager
+async def http() -> AsyncIterator[Embedder]:
+    """An endpoint on loopback that hashes words."""
+    async with embedding_server() as url, HttpEmbedder.open(url, "words", "key") as embedder:
+        yield embedder
+
+
+MEMORIES = {"model": model_memories, "edge": edge}
+SESSIONS = {"model": model_sessions, "sqlite": sqlite_sessions}
+JOURNALS = {"model": model_journal, "sqlite": sqlite_journal}
+EMBEDDERS = {"minilm": minilm, "http": http}
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """In memory where possible: the suite makes many small stores."""
+    with ram_directory(tmp_path) as path:
+        yield path
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock that the stores go by."""
+    return Clock()
+
+
+@pytest.fixture(params=MEMORIES)
+def memories_of(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Opening:
+    """Opens one memory store, again if need be."""
+    return MEMORIES[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+async def memories(memories_of: Opening) -> AsyncIterator[MemoryStore]:
+    """An open memory store, empty."""
+    async with memories_of() as store:
+        yield store
+
+
+@pytest.fixture(params=SESSIONS)
+def sessions_of(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Opening:
+    """Opens one session store, again if need be."""
+    return SESSIONS[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+async def sessions(sessions_of: Opening) -> AsyncIterator[SessionStore]:
+    """An open session store, empty."""
+    async with sessions_of() as store:
+        yield store
+
+
+@pytest.fixture(params=JOURNALS)
+def journal_of(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Opening:
+    """Opens one journal, again if need be."""
+    return JOURNALS[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+async def journal(journal_of: Opening) -> AsyncIterator[Journal]:
+    """An open journal, empty."""
+    async with journal_of() as store:
+        yield store
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=EMBEDDERS)
+async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Embedder]:
+    """An open embedder."""
+    async with EMBEDDERS[request.param]() as embedder:
+        yield embedder
+
+
+def _alive(model: Any) -> Opening:
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        with model.open():
+            yield model
+
+    return opening
+
+
+def _sqlite(path: Path, over: Callable[[Database], Any]) -> Opening:
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        async with Database.open(path / "mneme.db", durability="process") as database:
+            yield over(database)
+
+    return opening

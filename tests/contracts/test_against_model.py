@@ -1,0 +1,256 @@
+"""Random calls in random order: every adapter says what the model says, also after being closed and opened again."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.memory.records import Memory, Scope, Turn
+from tests.contracts.conftest import JOURNALS, MEMORIES, SESSIONS, Opening
+from tests.contracts.samples import DIMENSION, IDS, LOOKALIKES, entry, memory, placed, query, trace, turn, vector
+from tests.support.model import Clock
+
+SEEDS = st.integers(0, 2**32 - 1)
+STEPS = 60
+SCOPES = LOOKALIKES[:6]
+
+Call = Callable[[Any], Awaitable[Any]]
+calm = settings(
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def adapters(table: dict[str, Any]) -> list[str]:
+    """All but the model."""
+    return [name for name in table if name != "model"]
+
+
+def compare(openings: Sequence[Opening], calls: Sequence[Call | None]) -> None:
+    """Make every call on each and compare the answers; None closes and opens both."""
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            stores = [await stack.enter_async_context(opening()) for opening in openings]
+            for step, call in enumerate(calls):
+                if call is None:
+                    await stack.aclose()
+                    stores = [await stack.enter_async_context(opening()) for opening in openings]
+                    continue
+                answers = [await call(store) for store in stores]
+                assert answers[0] == answers[1], f"step {step}"
+
+    asyncio.run(run())
+
+
+def memory_calls(dice: random.Random) -> list[Call | None]:
+    """On few ids and scopes, so that they meet."""
+    return [None if dice.random() < 0.02 else _memory_call(dice) for _ in range(STEPS)]
+
+
+def _memory_call(dice: random.Random) -> Call:
+    scope, ids = dice.choice(SCOPES), dice.sample(IDS, 3)
+    kind = dice.choice(["put", "put", "put", "get", "search", "browse", "near", "delete", "forget", "count"])
+    seq = dice.randrange(6)
+    session = dice.choice(["", "s", "\udc80"])
+    if kind == "put":
+        entries = [entry(_some_memory(dice, id, scope), turn=_some_vector(dice), words=_letters(dice)) for id in ids]
+        return lambda store: store.put(entries)
+    if kind == "get":
+        return lambda store: store.get(scope, ids)
+    if kind == "search":
+        asked = query(_some_vector(dice), _letters(dice))
+        return lambda store: _signals(store, scope, asked)
+    if kind == "browse":
+        filters = {"session": dice.choice([None, session]), "pinned": dice.choice([None, True, False])}
+        return lambda store: _pages(store, scope, filters)
+    if kind == "near":
+        return lambda store: _sequence(store, scope, session, seq)
+    if kind == "delete":
+        return lambda store: store.delete(scope, ids)
+    if kind == "forget" and dice.random() < 0.3:
+        return lambda store: store.forget(scope)
+    return lambda store: asyncio.gather(store.count(scope), store.users(scope.tenant))
+
+
+def _some_memory(dice: random.Random, id: str, scope: Scope) -> Memory:
+    return memory(
+        id,
+        scope,
+        dice.choice(["", "s", "\udc80"]),
+        text=dice.choice(IDS),
+        kind=dice.choice(["turn", "note"]),
+        status=dice.choice(["active", "active", "archived"]),
+        pinned=dice.random() < 0.5,
+        seq=dice.randrange(6),
+    )
+
+
+def _some_vector(dice: random.Random) -> Any:
+    return vector(*(dice.gauss(0, 1) for _ in range(DIMENSION)))
+
+
+def _letters(dice: random.Random) -> str:
+    return "".join(dice.sample("abcdef", dice.randrange(4)))
+
+
+async def _signals(store: Any, scope: Scope, asked: Any) -> dict[str, Any]:
+    """Cosines as they are; of BM25 only that it found something, because a store may count what was deleted as well."""
+    found = await store.search(scope, asked, 1000)
+    return {
+        c.memory.id: {
+            name: pytest.approx(score, abs=1e-3) if name.startswith("dense") else score > 0
+            for name, score in c.signals.items()
+        }
+        for c in found
+    }
+
+
+async def _pages(store: Any, scope: Scope, filters: dict[str, Any]) -> dict[str, Memory]:
+    page = await store.browse(scope, limit=2, **filters)
+    found = [*page.items]
+    while page.cursor is not None:
+        page = await store.browse(scope, cursor=page.cursor, limit=2, **filters)
+        found += page.items
+    assert len(found) == len({m.id for m in found})
+    return {m.id: m for m in found}
+
+
+async def _sequence(store: Any, scope: Scope, session: str, seq: int) -> list[Memory]:
+    found: list[Memory] = await store.neighbours(scope, session, seq, 100)
+    return found
+
+
+def session_calls(dice: random.Random) -> list[Call | None]:
+    """The same for sessions; places are spread in time, so that their order is known."""
+    return [None if dice.random() < 0.04 else _session_call(dice, step) for step in range(STEPS)]
+
+
+def _session_call(dice: random.Random, step: int) -> Call:
+    scope, ids = dice.choice(SCOPES), dice.sample(IDS, 4)
+    name = dice.choice(["place", "place", "place", "trace", "trace", "cut", "placed", "list", "erase", "forget"])
+    if name == "place":
+        what = placed(ids[0], *ids[2:], session=ids[1], at=step)
+        return lambda store: store.place(scope, ids[0], what)
+    if name == "trace":
+        told = trace(f"{ids[0]} {step} {scope}", scope, ids[1], *ids[2:], session=ids[1])
+        return lambda store: store.trace(told)
+    if name == "cut":
+        return lambda store: store.set_cut(scope, ids[0], ids[1])
+    if name == "placed":
+        return lambda store: asyncio.gather(store.placed(scope, IDS), *(store.cut(scope, id) for id in ids))
+    if name == "list":
+        return lambda store: _lists(store, scope, ids[0])
+    if name == "erase":
+        return lambda store: _later(store, store.erase_turns(scope, ids[:1]))
+    if name == "forget" and dice.random() < 0.3:
+        return lambda store: _later(store, store.forget(scope))
+    return lambda store: store.count(scope)
+
+
+async def _later(store: Any, call: Awaitable[Any]) -> Any:
+    """Requests that were on their way are over: see the adapter's grace."""
+    answer = await call
+    if hasattr(store, "_clock"):
+        store._clock.now += 60
+    return answer
+
+
+async def _lists(store: Any, scope: Scope, session: str) -> Any:
+    count = await store.count(scope)
+    return (
+        count,
+        (await store.sessions(scope)).items,
+        (await store.placements(scope, session)).items,
+        await store.traces(scope),
+    )
+
+
+def journal_calls(dice: random.Random, clock: Clock) -> list[Call | None]:
+    """The same for the journal."""
+    return [None if dice.random() < 0.04 else _journal_call(dice, clock, step) for step in range(STEPS)]
+
+
+def _journal_call(dice: random.Random, clock: Clock, step: int) -> Call:
+    scope, ids = dice.choice(SCOPES), dice.sample(IDS, 3)
+    name = dice.choice(["append", "append", "append", "claim", "done", "fail", "fail", "see", "erase", "replay"])
+    if name == "append":
+        told = turn(ids[0], scope, reply_text=str(step))
+        return lambda journal: _unnumbered(journal.append(told))
+    if name == "claim":
+        return lambda journal: _unnumbered(journal.claim(5))
+    if name == "done":
+        return lambda journal: _done(journal, ids)
+    if name == "fail":
+        clock.now += 1
+        return _fail
+    if name == "erase":
+        return lambda journal: journal.erase(scope, ids) if step % 3 else journal.forget(scope)
+    if name == "replay":
+        return lambda journal: journal.replay(ids if step % 2 else [])
+    if step % 2:
+        return lambda journal: _unnumbered(journal.pending(scope), journal.turns(scope, IDS))
+    return lambda journal: _letters_and_lag(journal, scope)
+
+
+async def _done(journal: Any, ids: Sequence[str]) -> None:
+    await journal.done([found for found in await journal.claim(100) if found.id in ids])
+
+
+async def _fail(journal: Any) -> list[bool]:
+    return [await journal.fail(found, "why", attempts=2, delay=2.0) for found in (await journal.claim(100))[:2]]
+
+
+async def _unnumbered(*calls: Awaitable[int | list[Turn]]) -> list[list[Turn]]:
+    """Turns without their running numbers, which may have gaps; they are compared by their order."""
+    answers = [await call for call in calls]
+    return [[replace(t, seq=0) for t in answer] for answer in answers if isinstance(answer, list)]
+
+
+async def _letters_and_lag(journal: Any, scope: Scope) -> Any:
+    letters = [(d.turn.id, d.turn.scope, d.attempts, d.error) for d in (await journal.dead()).items]
+    return letters, await journal.lag(), await journal.count(scope)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", adapters(MEMORIES))
+@calm
+@given(seed=SEEDS)
+def test_memory_stores_agree(name: str, seed: int, tmp_path: Path) -> None:
+    """Put, get, search, browse, neighbours, delete, forget, count, users."""
+    path, clock = Path(tempfile.mkdtemp(dir=tmp_path)), Clock()
+    openings = [MEMORIES["model"](path, clock), MEMORIES[name](path, clock)]
+
+    compare(openings, memory_calls(random.Random(seed)))
+
+
+@pytest.mark.parametrize("name", adapters(SESSIONS))
+@calm
+@given(seed=SEEDS)
+def test_session_stores_agree(name: str, seed: int, tmp_path: Path) -> None:
+    """Placements, cuts, traces, erasures."""
+    path, clock = Path(tempfile.mkdtemp(dir=tmp_path)), Clock()
+    openings = [SESSIONS["model"](path, clock), SESSIONS[name](path, clock)]
+
+    compare(openings, session_calls(random.Random(seed)))
+
+
+@pytest.mark.parametrize("name", adapters(JOURNALS))
+@calm
+@given(seed=SEEDS)
+def test_journals_agree(name: str, seed: int, tmp_path: Path) -> None:
+    """Append, claim, done, fail, dead, replay, lag, erase, forget."""
+    path, clock = Path(tempfile.mkdtemp(dir=tmp_path)), Clock()
+    openings = [JOURNALS["model"](path, clock), JOURNALS[name](path, clock)]
+
+    compare(openings, journal_calls(random.Random(seed), clock))

@@ -1,0 +1,259 @@
+"""What every MemoryStore promises."""
+
+import pytest
+
+from gateway.errors import BadRequest
+from gateway.memory.ports import MemoryStore
+from gateway.memory.records import Former, Memory, Scope
+from tests.contracts.conftest import Opening
+from tests.contracts.samples import ADA, BOB, IDS, NO_CURSORS, entry, memory, query, shuffled, vector
+
+
+async def everything(store: MemoryStore, scope: Scope, limit: int = 50) -> list[Memory]:
+    """All pages of a scope."""
+    page = await store.browse(scope, limit=limit)
+    found = [*page.items]
+    while page.cursor is not None:
+        page = await store.browse(scope, cursor=page.cursor, limit=limit)
+        found += page.items
+    return found
+
+
+async def test_what_was_put_comes_back_whole(memories: MemoryStore) -> None:
+    """Every field of a memory survives."""
+    whole = Memory(
+        id="m",
+        scope=ADA,
+        session="s\0",
+        text="said \udc80 \n é",
+        reply="replied",
+        kind="note",
+        trust="operator",
+        status="archived",
+        pinned=True,
+        at=1.25,
+        updated=2.5,
+        seq=7,
+        version=3,
+        sources=("t1", "t2"),
+        former=(Former(1, "before", 0.5),),
+    )
+
+    await memories.put([entry(whole)])
+
+    assert await memories.get(ADA, ["m"]) == [whole]
+
+
+async def test_putting_an_id_again_replaces_it(memories: MemoryStore) -> None:
+    """One id, one memory."""
+    await memories.put([entry(memory("m", text="old"))])
+    await memories.put([entry(memory("m", text="new"))])
+
+    assert [m.text for m in await everything(memories, ADA)] == ["new"]
+
+
+async def test_putting_an_id_again_replaces_its_vectors(memories: MemoryStore) -> None:
+    """The former vectors and terms find nothing any more."""
+    await memories.put([entry(memory("m"), turn=vector(1), near=vector(1), words="ab")])
+    await memories.put([entry(memory("m"), turn=vector(0, 1), near=vector(0, 1), words="c")])
+
+    (found,) = await memories.search(ADA, query(vector(0, 1), "ab"), 5)
+    assert found.signals == {"dense_turn": pytest.approx(1), "dense_near": pytest.approx(1)}
+
+
+async def test_putting_nothing_is_nothing(memories: MemoryStore) -> None:
+    """An empty batch is accepted."""
+    await memories.put([])
+
+    assert await memories.count(ADA) == 0
+
+
+async def test_get_keeps_the_order_asked(memories: MemoryStore) -> None:
+    """Unknown ids are left out, and an id asked twice is answered once."""
+    await memories.put([entry(memory(id)) for id in "abc"])
+
+    assert [m.id for m in await memories.get(ADA, ["c", "nobody", "a", "c"])] == ["c", "a"]
+
+
+async def test_get_of_nothing_is_nothing(memories: MemoryStore) -> None:
+    """No ids, no memories."""
+    assert await memories.get(ADA, []) == []
+
+
+async def test_ids_are_opaque(memories: MemoryStore) -> None:
+    """Any string is an id, and each is its own."""
+    await memories.put([entry(memory(id)) for id in IDS])
+
+    assert [m.id for m in await memories.get(ADA, IDS)] == IDS
+    assert await memories.delete(ADA, IDS[::2]) == len(IDS[::2])
+    assert {m.id for m in await everything(memories, ADA)} == {*IDS[1::2]}
+
+
+async def test_sessions_are_opaque_too(memories: MemoryStore) -> None:
+    """A session is found under exactly its own name, also the empty one."""
+    await memories.put([entry(memory(f"m{i}", session=session, seq=i)) for i, session in enumerate(IDS)])
+
+    for i, session in enumerate(IDS):
+        assert [m.id for m in (await memories.browse(ADA, session=session)).items] == [f"m{i}"]
+
+
+async def test_search_tells_which_signal_found_what(memories: MemoryStore) -> None:
+    """Cosine of both dense vectors; BM25 only where a term is shared."""
+    await memories.put(
+        [
+            entry(memory("words"), turn=vector(0, 1), near=vector(0, 0, 1), words="xyz"),
+            entry(memory("sense"), turn=vector(1), near=vector(1, 1)),
+        ]
+    )
+
+    found = {c.memory.id: c.signals for c in await memories.search(ADA, query(vector(1), "x"), 5)}
+
+    assert found["sense"] == {"dense_turn": pytest.approx(1), "dense_near": pytest.approx(0.5**0.5)}
+    assert found["words"].keys() == {"dense_turn", "dense_near", "bm25_turn", "bm25_near"}
+    assert found["words"]["bm25_turn"] > 0
+
+
+async def test_search_keeps_the_best_of_each_signal(memories: MemoryStore) -> None:
+    """With limit 1, one memory per signal, each the best there is."""
+    await memories.put(
+        [
+            entry(memory("by turn"), turn=vector(1), near=vector(0, 1)),
+            entry(memory("by near"), turn=vector(0, 1), near=vector(1)),
+            entry(memory("by words"), turn=vector(0, 0, 1), near=vector(0, 0, 1), words="ab"),
+            entry(memory("by fewer words"), turn=vector(0, 0, 1), near=vector(0, 0, 1), words="a"),
+        ]
+    )
+
+    found = {c.memory.id: {*c.signals} for c in await memories.search(ADA, query(vector(1), "ab"), 1)}
+
+    assert found == {"by turn": {"dense_turn"}, "by near": {"dense_near"}, "by words": {"bm25_turn", "bm25_near"}}
+
+
+async def test_rare_words_weigh_more(memories: MemoryStore) -> None:
+    """Rarity is the store's part of BM25."""
+    await memories.put([entry(memory(f"common{i}"), words="c") for i in range(9)] + [entry(memory("rare"), words="r")])
+
+    found = {c.memory.id: c.signals["bm25_turn"] for c in await memories.search(ADA, query(vector(1), "cr"), 20)}
+
+    assert found["rare"] > 2 * found["common0"]
+
+
+async def test_search_leaves_archived_memories_out(memories: MemoryStore) -> None:
+    """Only active memories are recalled."""
+    await memories.put([entry(memory("active")), entry(memory("archived", status="archived"))])
+
+    assert [c.memory.id for c in await memories.search(ADA, query(vector(1)), 5)] == ["active"]
+
+
+async def test_a_question_without_terms_is_asked_by_sense_alone(memories: MemoryStore) -> None:
+    """No terms is no error."""
+    await memories.put([entry(memory("m"), words="a")])
+
+    (found,) = await memories.search(ADA, query(vector(1)), 5)
+    assert found.signals.keys() == {"dense_turn", "dense_near"}
+
+
+async def test_browse_filters_by_everything_given(memories: MemoryStore) -> None:
+    """Filters add up."""
+    await memories.put(
+        [
+            entry(memory("wanted", session="x", kind="note", pinned=True, status="archived")),
+            entry(memory("session", session="y", kind="note", pinned=True, status="archived")),
+            entry(memory("kind", session="x", kind="turn", pinned=True, status="archived")),
+            entry(memory("pinned", session="x", kind="note", pinned=False, status="archived")),
+            entry(memory("status", session="x", kind="note", pinned=True, status="active")),
+        ]
+    )
+
+    page = await memories.browse(ADA, session="x", kind="note", pinned=True, status="archived")
+    assert [m.id for m in page.items] == ["wanted"]
+    assert [m.id for m in (await memories.browse(ADA, pinned=False)).items] == ["pinned"]
+
+
+async def test_pages_cover_everything_once(memories: MemoryStore) -> None:
+    """Whatever the page's size; the last one has no cursor."""
+    ids = shuffled(23)
+    await memories.put([entry(memory(id)) for id in ids])
+
+    for limit in (1, 4, 22, 23, 24):
+        assert sorted(m.id for m in await everything(memories, ADA, limit)) == sorted(ids)
+
+
+async def test_pages_stand_still_while_memories_come_in(memories: MemoryStore) -> None:
+    """What was there at the first page is shown exactly once, whatever is put meanwhile."""
+    ids = shuffled(20)
+    await memories.put([entry(memory(id)) for id in ids])
+    page = await memories.browse(ADA, limit=3)
+    shown = [m.id for m in page.items]
+    while page.cursor is not None:
+        await memories.put([entry(memory(f"new after {len(shown)} {i}")) for i in range(3)])
+        page = await memories.browse(ADA, cursor=page.cursor, limit=3)
+        shown += [m.id for m in page.items]
+
+    assert sorted(id for id in shown if id in ids) == sorted(ids)
+    assert len(shown) == len({*shown})
+
+
+async def test_a_foreign_cursor_is_the_callers_fault(memories: MemoryStore) -> None:
+    """BadRequest, not an engine's error."""
+    await memories.put([entry(memory("m"))])
+
+    for cursor in NO_CURSORS:
+        with pytest.raises(BadRequest):
+            await memories.browse(ADA, cursor=cursor)
+
+
+async def test_neighbours_stand_on_either_side(memories: MemoryStore) -> None:
+    """In seq order, at most `radius` a side, the one in the middle left out."""
+    await memories.put([entry(memory(f"m{seq}", seq=seq)) for seq in (9, 2, 7, 4, 5, 3)])
+
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 5, 2)] == [3, 4, 7, 9]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 6, 1)] == [5, 7]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 2, 3)] == [3, 4, 5]
+
+
+async def test_neighbours_are_turns_of_the_same_session(memories: MemoryStore) -> None:
+    """Neither notes nor what was said elsewhere."""
+    await memories.put(
+        [
+            entry(memory("note", seq=1, kind="note")),
+            entry(memory("elsewhere", seq=2, session="other")),
+            entry(memory("bob's", BOB, seq=2)),
+            entry(memory("turn", seq=4)),
+        ]
+    )
+
+    assert [m.id for m in await memories.neighbours(ADA, "s", 3, 5)] == ["turn"]
+
+
+async def test_no_radius_no_neighbours(memories: MemoryStore) -> None:
+    """Radius 0 is nobody."""
+    await memories.put([entry(memory("m", seq=1))])
+
+    assert await memories.neighbours(ADA, "s", 2, 0) == []
+
+
+async def test_delete_counts_what_existed(memories: MemoryStore) -> None:
+    """Unknown ids and repetitions do not count, and a second deletion finds nothing."""
+    await memories.put([entry(memory(id)) for id in "ab"])
+
+    assert await memories.delete(ADA, ["a", "a", "nobody"]) == 1
+    assert await memories.delete(ADA, ["a"]) == 0
+    assert await memories.delete(ADA, []) == 0
+    assert [m.id for m in await everything(memories, ADA)] == ["b"]
+
+
+async def test_everything_survives_reopening(memories_of: Opening) -> None:
+    """Memories, vectors and deletions."""
+    async with memories_of() as store:
+        await store.put([entry(memory(id), words="a") for id in "abc"])
+        await store.delete(ADA, ["b"])
+    async with memories_of() as store:
+        found = await store.search(ADA, query(vector(1), "a"), 5)
+        assert sorted(c.memory.id for c in found) == ["a", "c"]
+        assert all("bm25_near" in c.signals for c in found)
+
+
+async def test_an_open_store_answers(memories: MemoryStore) -> None:
+    """ping raises nothing."""
+    await memories.ping()

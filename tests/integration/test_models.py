@@ -1,0 +1,103 @@
+"""What the worker's /models tells: whether `cache_salt` is welcome, how long a prompt may be, whether it is there."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+
+from gateway.errors import UpstreamBroke
+from gateway.upstream.client import Patience
+from gateway.upstream.client import Upstream as Worker
+from gateway.upstream.windows import Windows
+from tests.support.gateway import running_gateway
+from tests.support.raw import chat
+from tests.support.upstream import Reply, Upstream, scripted_upstream
+
+MODELS = Reply(
+    chunks=(
+        b'{"data":[{"id":"strict","owned_by":"openai"},{"id":"v","owned_by":"vllm","max_model_len":900},'
+        b'{"id":"r","owned_by":"mneme","max_model_len":null},{"id":7},"x",{"id":"bare"}]}',
+    )
+)
+PATIENCE = Patience(1.0, 5.0, 5.0)
+
+
+async def watched(scripted: Upstream, models: Reply, fixed: int = 0) -> Windows:
+    """What is known once the worker has been asked."""
+    scripted.models = models
+    async with Worker(scripted.url, "", PATIENCE) as worker:
+        windows = Windows(worker, fixed)
+        watching = asyncio.create_task(windows.watch())
+        async with asyncio.timeout(5):
+            while not scripted.connections:
+                await asyncio.sleep(0.01)
+            await windows.ping()  # over the same connection pool, so the first answer has been read by then
+        watching.cancel()
+    return windows
+
+
+async def test_a_salt_goes_to_vllm_and_to_the_reader_only() -> None:
+    """Servers that call themselves otherwise may refuse a field that they do not know."""
+    async with scripted_upstream() as scripted:
+        windows = await watched(scripted, MODELS)
+
+    assert [model for model in ("strict", "v", "r", "bare", "unknown") if windows.salted(model)] == [
+        "v",
+        "r",
+        "unknown",
+    ]
+
+
+async def test_a_salt_goes_out_while_nothing_is_known() -> None:
+    """Fail closed: a refused prompt is asked twice, a shared prefix cache tells tenants about each other."""
+    async with scripted_upstream() as scripted, Worker(scripted.url, "", PATIENCE) as worker:
+        assert Windows(worker, 0).salted("m")
+
+
+async def test_a_window_is_what_the_worker_says() -> None:
+    """max_model_len counts where it is a number; 0 stands for unknown."""
+    async with scripted_upstream() as scripted:
+        windows = await watched(scripted, MODELS)
+
+    assert [windows.of(model) for model in ("v", "r", "unknown")] == [900, 0, 0]
+
+
+async def test_a_fixed_window_is_believed_before_the_worker() -> None:
+    """MNEME_CONTEXT_TOKENS wins."""
+    async with scripted_upstream() as scripted:
+        windows = await watched(scripted, MODELS, fixed=77)
+
+    assert windows.of("v") == 77
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"data":{}}', b"<html>", b'{"data":[{"id":{}}]}'])
+async def test_a_worker_without_a_model_list_is_no_trouble(body: bytes) -> None:
+    """Whatever it answers, nothing is known and nothing breaks."""
+    async with scripted_upstream() as scripted:
+        windows = await watched(scripted, Reply(chunks=(body,)))
+
+    assert (windows.of("m"), windows.salted("m")) == (0, True)
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+async def test_a_worker_that_would_not_answer_us_is_not_ready(status: int) -> None:
+    """A wrong upstream key and a worker that is still loading both fail the ping."""
+    async with scripted_upstream() as scripted, Worker(scripted.url, "", PATIENCE) as worker:
+        scripted.models = Reply(status=status)
+
+        with pytest.raises(UpstreamBroke):
+            await Windows(worker, 0).ping()
+
+
+async def test_a_strict_worker_is_asked_once(tmp_path: Path) -> None:
+    """Once its models are known, no prompt carries a salt that it would refuse."""
+    async with scripted_upstream() as scripted:
+        scripted.models = MODELS
+        async with running_gateway(tmp_path, scripted.url) as gateway, asyncio.timeout(10):
+            while True:
+                await chat(gateway.port, "Hello there", model="strict")
+                if "cache_salt" not in orjson.loads(scripted.received[-1].body):
+                    break
+
+    assert scripted.received[-1].body == b'{"model":"strict","messages":[{"role":"user","content":"Hello there"}]}'

@@ -1,0 +1,165 @@
+"""MemoryStore as a plain dictionary: what the adapters are compared with. Knows no file and no engine."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from operator import mul
+from typing import TypeVar
+
+from gateway.errors import BadRequest, MemoryUnavailable
+from gateway.memory.records import (
+    Candidate,
+    Entry,
+    Memory,
+    Page,
+    Query,
+    Scope,
+    Sparse,
+)
+
+T = TypeVar("T")
+
+
+@dataclass
+class Clock:
+    """A clock that the test sets; seconds."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Life:
+    """Open or closed; what was told stays in between."""
+
+    alive: bool = False
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Alive until the end of the block."""
+        self.alive = True
+        try:
+            yield
+        finally:
+            self.alive = False
+
+    async def ping(self) -> None:
+        """See the ports."""
+        if not self.alive:
+            raise MemoryUnavailable("The model is closed.")
+
+
+def dot(a: Sequence[float], b: Sequence[float]) -> float:
+    """The inner product."""
+    return math.fsum(map(mul, a, b))
+
+
+def told(cursor: str) -> str:
+    """What a cursor holds; BadRequest for a foreign one."""
+    if not cursor.startswith("after "):
+        raise BadRequest("The cursor is not one that this list gave out.", param="cursor")
+    return cursor.removeprefix("after ")
+
+
+def page(rows: Sequence[T], cursor: str | None, limit: int) -> Page[T]:
+    """For lists that nobody inserts into between two pages; the cursor is how many were shown."""
+    start = 0 if cursor is None else int(told(cursor))
+    return Page(tuple(rows[start : start + limit]), f"after {start + limit}" if len(rows) > start + limit else None)
+
+
+@dataclass
+class ModelMemories(Life):
+    """ports.MemoryStore."""
+
+    rows: dict[tuple[Scope, str], Entry] = field(default_factory=dict)
+
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """See the port."""
+        await self.ping()
+        self.rows.update(((entry.memory.scope, entry.memory.id), entry) for entry in entries)
+
+    async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
+        """See the port."""
+        await self.ping()
+        active = [entry for entry in self._of(scope) if entry.memory.status == "active"]
+        signals: dict[str, dict[str, float]] = {}
+        for name in ("turn", "near"):
+            dense = {entry.memory.id: dot(query.dense, entry.dense[name]) for entry in active}
+            words = {entry.memory.id: self._bm25(name, query.sparse, entry.sparse[name]) for entry in active}
+            for signal, scores in ((f"dense_{name}", dense), (f"bm25_{name}", {k: v for k, v in words.items() if v})):
+                for id in sorted(scores, key=lambda id: -scores[id])[:limit]:
+                    signals.setdefault(id, {})[signal] = scores[id]
+        return [Candidate(self.rows[scope, id].memory, found) for id, found in signals.items()]
+
+    async def get(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
+        """See the port."""
+        await self.ping()
+        return [self.rows[scope, id].memory for id in dict.fromkeys(ids) if (scope, id) in self.rows]
+
+    async def browse(
+        self,
+        scope: Scope,
+        *,
+        session: str | None = None,
+        kind: str | None = None,
+        pinned: bool | None = None,
+        status: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Memory]:
+        """See the port."""
+        await self.ping()
+        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status}
+        found = [
+            entry.memory
+            for entry in self._of(scope)
+            if all(value is None or getattr(entry.memory, name) == value for name, value in wanted.items())
+        ]
+        rest = [m for m in sorted(found, key=lambda m: m.id) if cursor is None or m.id > told(cursor)]
+        return Page(tuple(rest[:limit]), f"after {rest[limit - 1].id}" if len(rest) > limit else None)
+
+    async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
+        """See the port."""
+        await self.ping()
+        line = sorted(
+            (e.memory for e in self._of(scope) if e.memory.session == session and e.memory.kind == "turn"),
+            key=lambda m: (m.seq, m.id),
+        )
+        before, after = [m for m in line if m.seq < seq], [m for m in line if m.seq > seq]
+        return [*before[max(len(before) - radius, 0) :], *after[:radius]]
+
+    async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
+        """See the port."""
+        await self.ping()
+        return len([id for id in set(ids) if self.rows.pop((scope, id), None)])
+
+    async def forget(self, scope: Scope) -> int:
+        """See the port."""
+        return await self.delete(scope, [id for where, id in self.rows if where == scope])
+
+    async def count(self, scope: Scope) -> int:
+        """See the port."""
+        await self.ping()
+        return len(self._of(scope))
+
+    async def users(self, tenant: str) -> dict[str, int]:
+        """See the port."""
+        await self.ping()
+        names = [scope.user for scope, _ in self.rows if scope.tenant == tenant]
+        return {name: names.count(name) for name in names}
+
+    def _of(self, scope: Scope) -> list[Entry]:
+        return [entry for (where, _), entry in self.rows.items() if where == scope]
+
+    def _bm25(self, name: str, asked: Sparse, held: Sparse) -> float:
+        """Weights times rarity; rarity is counted over all scopes, as a store with one index does."""
+        documents = [terms for entry in self.rows.values() if (terms := set(entry.sparse[name].indices))]
+        weights, score = dict(zip(held.indices, held.values, strict=True)), 0.0
+        for term, weight in zip(asked.indices, asked.values, strict=True):
+            having = len([terms for terms in documents if term in terms])
+            rarity = math.log((len(documents) - having + 0.5) / (having + 0.5) + 1)
+            score += weight * weights.get(term, 0.0) * rarity
+        return score

@@ -1,0 +1,134 @@
+"""Composing: what enters the last turn, what leaves the first, and that nothing moves in between."""
+
+import pytest
+
+from gateway.memory import compose
+from gateway.memory.budget import tokens
+from gateway.memory.records import Hit, Memory, Placed, Scope
+
+SCOPE = Scope("t", "u")
+
+
+def memory(id: str, text: str = "", **more: object) -> Memory:
+    """A memory."""
+    return Memory(**{"id": id, "scope": SCOPE, "session": "s", "text": text or f"text of {id}", **more})  # type: ignore[arg-type]
+
+
+def hits(*memories: Memory) -> list[Hit]:
+    """Hits on these, best first."""
+    return [Hit(m, 1.0 - i / 100, {}) for i, m in enumerate(memories)]
+
+
+def dropped(fitted: compose.Fitted) -> dict[str, str]:
+    """Why each hit stayed out."""
+    return {hit.memory.id: hit.dropped for hit in fitted.hits}
+
+
+def test_what_fits_is_taken_best_first() -> None:
+    """Over budget, the worse ones stay out and say why; the count is of the text itself."""
+    found = hits(*(memory(str(i), "x" * 400) for i in range(5)))
+    fitted = compose.fit(found, (), 300, "", frozenset())
+
+    assert fitted.memories == ("0", "1")
+    assert dropped(fitted) == {"0": "", "1": "", "2": "over budget", "3": "over budget", "4": "over budget"}
+    assert fitted.tokens == tokens(fitted.text) <= 300
+
+
+def test_a_short_memory_fits_where_a_long_one_did_not() -> None:
+    """The rest of the budget is not wasted."""
+    fitted = compose.fit(hits(memory("long", "x" * 2000), memory("short")), (), 200, "", frozenset())
+
+    assert fitted.memories == ("short",)
+
+
+def test_pinned_memories_come_before_any_hit() -> None:
+    """They are what every conversation starts with; a hit on one does not double it."""
+    pin = memory("pin", "x" * 400, pinned=True)
+    fitted = compose.fit(hits(memory("hit", "y" * 400), pin), (pin,), 170, "", frozenset())
+
+    assert fitted.memories == ("pin",)
+    assert dropped(fitted) == {"hit": "over budget", "pin": "already recalled in this conversation"}
+
+
+@pytest.mark.parametrize("budget", [0, 1, 20])
+def test_a_budget_too_small_for_the_block_takes_nothing(budget: int) -> None:
+    """Not even an empty block."""
+    fitted = compose.fit(hits(memory("a")), (memory("p"),), budget, "", frozenset())
+
+    assert (fitted.text, fitted.tokens, fitted.memories) == ("", 0, ())
+
+
+def test_what_an_earlier_turn_rendered_is_not_rendered_again() -> None:
+    """It stands in the prompt already, by id."""
+    fitted = compose.fit(hits(memory("a")), (memory("p"),), 500, "", frozenset({"a", "p"}))
+
+    assert fitted.text == ""
+    assert dropped(fitted) == {"a": "already recalled in this conversation"}
+
+
+def test_what_the_conversation_says_is_not_recalled_into_it() -> None:
+    """It stands in the prompt already, word for word."""
+    fitted = compose.fit(hits(memory("a", "I like tea.")), (), 500, "Hi.\nI like tea. You?", frozenset())
+
+    assert dropped(fitted) == {"a": "already in the prompt"}
+
+
+def test_a_hit_that_the_policy_dropped_stays_out() -> None:
+    """With the policy's own reason."""
+    fitted = compose.fit([Hit(memory("a"), 0.1, {}, "weak evidence")], (), 500, "", frozenset())
+
+    assert (fitted.text, dropped(fitted)) == ("", {"a": "weak evidence"})
+
+
+def test_nothing_keeps_the_verdicts() -> None:
+    """What did not enter the prompt after all is still explained."""
+    fitted = compose.fit(hits(memory("a")), (), 500, "", frozenset())
+
+    assert fitted.nothing() == compose.Fitted("", 0, (), fitted.hits)
+
+
+def test_only_turns_that_got_text_are_replayed() -> None:
+    """By their place in the conversation."""
+    known = {"a": Placed("s", "1", "A"), "b": Placed("s", "2", ""), "d": Placed("s", "4", "D")}
+
+    assert compose.replayed(["a", "b", "c", "d"], known) == {0: "A", 3: "D"}
+
+
+def test_an_unknown_window_drops_nothing() -> None:
+    """Limit 0."""
+    assert compose.first_kept(100, [10**9] * 5, 0, 0) == 0
+
+
+def test_a_history_that_fits_stays_as_it_is() -> None:
+    """What was dropped before stays dropped, and no more leaves."""
+    assert [compose.first_kept(100, [100] * 6, 1000, before) for before in (0, 2)] == [0, 2]
+
+
+def test_the_last_turn_always_stays() -> None:
+    """Though it alone outgrows the window, or the head does."""
+    assert compose.first_kept(100, [10, 10, 5000], 1000, 0) == 2
+    assert compose.first_kept(5000, [10, 10, 10], 1000, 0) == 2
+
+
+def test_compaction_never_brings_a_turn_back() -> None:
+    """The step before is where this one begins."""
+    assert compose.first_kept(0, [1, 1, 1, 1, 5000, 1], 1000, 3) >= 3
+
+
+def test_a_long_chat_is_compacted_seldom() -> None:
+    """Large steps: the head of the prompt changes a few times in a thousand turns, and the rest stays in the window."""
+    kept, moves, sizes = 0, 0, list[int]()
+    for _ in range(1000):
+        sizes.append(100)
+        first = compose.first_kept(500, sizes, 10_000, kept)
+        moves += first != kept
+        kept = first
+
+        assert 500 + sum(sizes[kept:]) <= 8000
+    assert moves <= 1000 * 100 / (0.4 * 10_000) + 1
+
+
+def test_room_is_what_the_window_has_left() -> None:
+    """A part of it is kept for the estimate's error, and there is never less than none."""
+    assert compose.room(100, [100, 100], 1000) == 600
+    assert compose.room(100, [1000], 1000) == 0

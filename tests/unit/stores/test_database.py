@@ -1,0 +1,191 @@
+"""The SQLite file's own rules: commits in groups, a bounded queue, and a thread that nothing ends."""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from gateway.errors import MemoryUnavailable
+from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
+from tests.contracts.samples import ADA, placed, trace, turn
+
+
+@asynccontextmanager
+async def stalled(database: Database) -> AsyncIterator[None]:
+    """The disk does not answer until the end of the block."""
+    stalls, go_on = threading.Event(), threading.Event()
+
+    def job(_: sqlite3.Connection) -> None:
+        stalls.set()
+        go_on.wait(60)
+
+    waiting = asyncio.create_task(database.write(job))
+    await asyncio.to_thread(stalls.wait, 60)
+    try:
+        yield
+    finally:
+        go_on.set()
+        await waiting
+
+
+def raising(error: Exception) -> Callable[[sqlite3.Connection], None]:
+    """A job that fails."""
+
+    def job(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM turns")
+        raise error
+
+    return job
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """An open one."""
+    async with Database.open(tmp_path / "mneme.db", durability="process") as database:
+        yield database
+
+
+async def test_turns_that_end_together_share_a_commit(database: Database) -> None:
+    """A hundred appends behind a stalled one cost one more commit."""
+    journal = SqliteJournal(database)
+    before = database.commits
+    async with stalled(database):
+        appends = asyncio.gather(*(journal.append(turn(str(number))) for number in range(100)))
+        while database.queued < 101:
+            await asyncio.sleep(0)
+    await appends
+
+    assert database.commits - before == 2
+    assert await journal.count(ADA) == 100
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyError("no"), sqlite3.OperationalError("no"), LookupError()])
+async def test_one_failing_job_takes_no_other_with_it(database: Database, error: Exception) -> None:
+    """Its own changes are undone, those of the same commit are kept, and the next ones work."""
+    journal = SqliteJournal(database)
+    async with stalled(database):
+        jobs = (journal.append(turn("before")), database.write(raising(error)), journal.append(turn("after")))
+        results = asyncio.gather(*jobs, return_exceptions=True)
+        while database.queued < 4:
+            await asyncio.sleep(0)
+    _, failed, _ = await results
+
+    assert isinstance(failed, MemoryUnavailable)
+    assert [t.id for t in await journal.claim(10)] == ["before", "after"]
+
+
+async def test_a_failed_commit_fails_all_its_jobs(tmp_path: Path) -> None:
+    """Nobody is told that something is durable which is not."""
+    async with Database.open(tmp_path / "mneme.db", durability="process") as database:
+        journal = SqliteJournal(database)
+
+        def spoil(connection: sqlite3.Connection) -> None:
+            connection.execute("ROLLBACK")
+
+        async with stalled(database):
+            results = asyncio.gather(
+                journal.append(turn("a")), database.write(spoil), journal.append(turn("b")), return_exceptions=True
+            )
+            while database.queued < 4:
+                await asyncio.sleep(0)
+        assert all(isinstance(result, MemoryUnavailable) for result in await results)
+        await journal.append(turn("c"))
+        assert [t.id for t in await journal.claim(10)] == ["c"]
+
+
+@pytest.mark.parametrize("durability,synchronous", [("process", 1), ("power", 2)])
+async def test_durability_is_what_was_configured(
+    tmp_path: Path, durability: Literal["process", "power"], synchronous: int
+) -> None:
+    """NORMAL survives the process, FULL also the power; always with a write-ahead log and overwritten deletions."""
+    async with Database.open(tmp_path / "mneme.db", durability=durability) as database:
+
+        def pragmas(connection: sqlite3.Connection) -> list[Any]:
+            names = ("synchronous", "journal_mode", "secure_delete")
+            return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+        assert await database.write(pragmas) == [synchronous, "wal", 1]
+
+
+async def test_a_full_queue_refuses_after_a_moment(tmp_path: Path) -> None:
+    """A turn waits for room, but not for ever; once the disk is back there is room again."""
+    async with Database.open(tmp_path / "mneme.db", durability="process", limit=4) as database:
+        journal = SqliteJournal(database)
+        async with stalled(database):
+            results = asyncio.gather(*(journal.append(turn(str(n))) for n in range(5)), return_exceptions=True)
+            while not results.done() and database.queued < 4:
+                await asyncio.sleep(0)
+            sessions = SqliteSessions(database, trace_limit=10)
+            with pytest.raises(MemoryUnavailable, match="queue is full"):
+                await sessions.place(ADA, "chain", placed("t"))
+            assert database.queued == 4
+        found = await results
+
+        assert [type(result) for result in found].count(MemoryUnavailable) == 2
+        assert await journal.count(ADA) == 3
+
+
+async def test_placements_do_not_wait_for_the_disk(database: Database) -> None:
+    """They are queued, seen at once, and written in order."""
+    sessions = SqliteSessions(database, trace_limit=10)
+    async with stalled(database):
+        await sessions.place(ADA, "chain", placed("t"))
+        assert await sessions.placed(ADA, ["chain"]) == {"chain": placed("t")}
+    assert await sessions.count(ADA) == 1
+
+
+async def test_traces_are_dropped_when_the_disk_does_not_keep_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They never take the room that turns need; it is logged once, not once each."""
+    async with Database.open(tmp_path / "mneme.db", durability="process", limit=8) as database:
+        sessions = SqliteSessions(database, trace_limit=100)
+        journal = SqliteJournal(database)
+        with caplog.at_level(logging.WARNING):
+            async with stalled(database):
+                for number in range(20):
+                    await sessions.trace(trace(str(number)))
+                appended = asyncio.create_task(journal.append(turn("t")))
+                while database.queued != 5:
+                    await asyncio.sleep(0)
+            await appended
+
+        assert [t.id for t in await sessions.traces(ADA)] == ["2", "1", "0"]
+        assert len([record for record in caplog.records if "traces dropped" in record.message]) == 1
+
+
+async def test_a_caller_that_gives_up_leaves_its_turn_in_the_queue(database: Database) -> None:
+    """Past the deadline the append goes on: the answer ends, the turn is still written."""
+    journal = SqliteJournal(database)
+    async with stalled(database):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await journal.append(turn("t"))
+
+    assert await journal.count(ADA) == 1
+
+
+async def test_what_is_queued_at_the_end_is_written(tmp_path: Path) -> None:
+    """Closing drains the queue."""
+    async with Database.open(tmp_path / "mneme.db", durability="process") as database:
+        sessions = SqliteSessions(database, trace_limit=1000)
+        for number in range(500):
+            await sessions.place(ADA, str(number), placed(str(number)))
+    async with Database.open(tmp_path / "mneme.db", durability="process") as database:
+        assert await SqliteSessions(database, trace_limit=1000).count(ADA) == 500
+
+
+async def test_a_damaged_row_is_named(database: Database) -> None:
+    """Bytes that were overwritten inside a record are no foreign error."""
+    journal = SqliteJournal(database)
+    await journal.append(turn("t"))
+    await database.write(lambda c: c.execute("UPDATE turns SET body = x'00'"))
+
+    with pytest.raises(MemoryUnavailable, match="damaged"):
+        await journal.turns(ADA, ["t"])

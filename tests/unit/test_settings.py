@@ -1,0 +1,99 @@
+"""Settings: every contradiction is refused before anything starts, and named."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def settings(**knobs: Any) -> Settings:
+    """Settings with these knobs, as the environment would give them."""
+    return Settings(**knobs)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_loopback_needs_no_keys(host: str) -> None:
+    """Only this machine can reach it."""
+    assert settings(host=host).on_loopback
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.org", "", "localhost.example.org", "127.1"])
+def test_any_other_address_needs_keys(host: str) -> None:
+    """The refusal names both knobs; with keys it starts."""
+    with pytest.raises(ValidationError, match=r"MNEME_HOST.*MNEME_KEYS"):
+        settings(host=host)
+
+    assert not settings(host=host, keys="k:t").on_loopback
+
+
+@pytest.mark.parametrize("given", [{}, {"embedder_url": "http://e/v1"}, {"embedder_model": "m"}])
+def test_an_embedder_over_http_needs_its_address_and_model(given: dict[str, Any]) -> None:
+    """The refusal names both."""
+    with pytest.raises(ValidationError, match=r"MNEME_EMBEDDER_URL and MNEME_EMBEDDER_MODEL"):
+        settings(embedder="http", **given)
+
+
+@pytest.mark.parametrize("upstream", ["localhost:8000", "ftp://x", "//x", "file:///x"])
+def test_an_upstream_is_an_http_address(upstream: str) -> None:
+    """The refusal names the knob."""
+    with pytest.raises(ValidationError, match="MNEME_UPSTREAM"):
+        settings(upstream=upstream)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", 70000),
+        ("port", -1),
+        ("memory_tokens", -1),
+        ("recall_deadline", 0),
+        ("recall_deadline", "inf"),
+        ("idle_timeout", "nan"),
+        ("drain_seconds", -1),
+        ("policy", "telepathy"),
+        ("durability", "hope"),
+        ("cache_salt", "all"),
+        ("embedder", "magic"),
+        ("body_limit", 0),
+        ("redact", "perhaps"),
+        ("colour", "red"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(name: str, value: Any) -> None:
+    """Out of range, not finite, not a known word, or no knob at all."""
+    with pytest.raises(ValidationError, match=name):
+        settings(**{name: value})
+
+
+def test_settings_do_not_change() -> None:
+    """What was started with stays."""
+    with pytest.raises(ValidationError, match="frozen"):
+        settings().port = 1
+
+
+def test_secrets_are_not_shown() -> None:
+    """Not in a log line, not in a traceback."""
+    shown = repr(settings(keys="hunter2:t", admin_key="hunter3", upstream_key="hunter4", embedder_key="hunter5"))
+
+    assert "hunter" not in shown
+
+
+def test_a_refusal_at_start_names_every_knob_that_is_wrong() -> None:
+    """By the name that the operator set; values are not repeated."""
+    code = "from gateway.settings import read_settings; read_settings()"
+    env = {**os.environ, "MNEME_PORT": "hunter2", "MNEME_RECALL_DEADLINE": "0"}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    refusal = ended.stderr.splitlines()[-1]
+
+    assert "SettingsRefused" in refusal
+    assert "MNEME_PORT" in refusal
+    assert "MNEME_RECALL_DEADLINE" in refusal
+    assert "hunter2" not in refusal
