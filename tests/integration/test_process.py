@@ -48,7 +48,8 @@ async def test_events_arrive_as_they_are_sent(process: Process) -> None:
     sent: list[float] = []
 
     async def paced(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_head(reader)
+        if b"/models" in await read_head(reader):  # the gateway asks for them by itself
+            return
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         for i in range(10, 10 + EVENTS):
             sent.append(time.perf_counter())
@@ -58,12 +59,13 @@ async def test_events_arrive_as_they_are_sent(process: Process) -> None:
         await reader.read()
 
     await process.puppet.play(paced)
-    arrived = []
+    arrived: list[float] = []
     async with wire(process.port) as client:
         await client.send(said("Pace yourself, please.", stream=True))
         await client.head()
-        while await client.chunk():
-            arrived.append(time.perf_counter())
+        while chunk := await client.chunk():
+            # A busy machine may deliver two events in one piece; what counts is the usual delay.
+            arrived += [time.perf_counter()] * chunk.count(b"data: ")
 
     assert len(arrived) == EVENTS
     assert median(there - here for here, there in zip(sent, arrived, strict=True)) < PACE
@@ -75,7 +77,8 @@ async def test_leaving_aborts_the_worker(process: Process) -> None:
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_head(reader)
+        if b"/models" in await read_head(reader):
+            return
         asked.set()
         while await reader.read(65536):
             pass
