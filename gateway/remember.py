@@ -60,8 +60,8 @@ class Rememberer:
             async with asyncio.timeout(self.deadline):
                 place = await locate(self.sessions, scope, session, keys, now, asides, opening, step)
                 known = self._placed(question, place)
-                known = replace(known, pinned=await self._pinned(question, known))
-                return replace(known, recall=await self._recall(question, known))
+                pinned, recall = await asyncio.gather(self._pinned(question, known), self._recall(question, known))
+                return replace(known, pinned=pinned, recall=recall)
         except TimeoutError:
             tale.skip("recall-deadline")
         except MemoryUnavailable as failed:
@@ -94,8 +94,8 @@ class Rememberer:
             log.warning("the placement was not kept: %s", failed.message)
             tale.skip("memory-unavailable")
 
-    async def explain(self, question: Question, known: Known, fitted: Fitted, tale: Tale) -> None:
-        """Keep the trace (promise 10), so far as it goes."""
+    async def explain(self, question: Question, known: Known, fitted: Fitted, tale: Tale) -> Trace:
+        """Keep the trace (promise 10), so far as it goes before the worker has answered."""
         trace = Trace(
             id=tale.id,
             scope=question.scope,
@@ -111,6 +111,15 @@ class Rememberer:
             skipped=tuple(tale.skipped),
             injected=fitted.text,
         )
+        await self._trace(trace)
+        return trace
+
+    async def conclude(self, trace: Trace, tale: Tale) -> None:
+        """Keep the trace as it stands at the end."""
+        skipped = tuple(tale.skipped)
+        await self._trace(replace(trace, tokens=tale.tokens, millis=dict(tale.millis), skipped=skipped))
+
+    async def _trace(self, trace: Trace) -> None:
         try:
             await self.sessions.trace(trace)
         except MemoryUnavailable as failed:

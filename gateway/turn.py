@@ -71,9 +71,9 @@ class Story:
             prompt = build(question, known, self.salt(question.scope, request.model))
             tale.count, tale.tokens = len(prompt.fitted.memories), prompt.fitted.tokens
             await self.rememberer.keep(question, known, prompt.fitted, tale)
-        await self.rememberer.explain(question, known, prompt.fitted, tale)
+        trace = await self.rememberer.explain(question, known, prompt.fitted, tale)
         await self._relay(ask, question, known, prompt, tale, client)
-        await self.rememberer.explain(question, known, prompt.fitted, tale)
+        await self.rememberer.conclude(trace, tale)
         return None
 
     async def pass_through(self, ask: Ask, client: Client) -> None:

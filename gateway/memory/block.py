@@ -4,9 +4,11 @@ Rule: what stands between the markers is data that we recalled, so it is never l
 remembered can close the block or open another one: inside a block the marker's name never stands.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from gateway.memory.records import Memory
 
@@ -31,6 +33,7 @@ _CONTROL = re.compile(r"<\|\w{1,40}\|>")
 _SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"”')\]]*\s+|\n+")
 _REPLY_CHARS = 240
+_DAY_SECONDS = 86_400
 _WORTHWHILE_WORDS = 3
 
 
@@ -105,7 +108,12 @@ def _harmless(text: str) -> str:
 
 
 def _day(at: float) -> str:
+    return _date(int(at // _DAY_SECONDS)) if math.isfinite(at) else "undated"
+
+
+@lru_cache(maxsize=4096)
+def _date(days: int) -> str:
     try:
-        return datetime.fromtimestamp(at, UTC).strftime("%a %d %b %Y")
+        return datetime.fromtimestamp(days * _DAY_SECONDS, UTC).strftime("%a %d %b %Y")
     except (OverflowError, ValueError, OSError):
         return "undated"

@@ -46,26 +46,31 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
             left -= cost
     judged: list[Hit] = []
     for hit in hits:
-        reason = hit.dropped or _unfit(hit.memory, ids, standing, left)
-        judged.append(replace(hit, dropped=reason))
+        cost = 0
+        reason = hit.dropped or _standing(hit.memory, ids, standing)
         if not reason:
-            taken.append(hit.memory)
-            ids.add(hit.memory.id)
-            left -= _cost(hit.memory)
+            cost = _cost(hit.memory) if left >= _SHORTEST else _SHORTEST
+            reason = "over budget" if cost > left else ""
+        if reason:
+            judged.append(replace(hit, dropped=reason) if reason != hit.dropped else hit)
+            continue
+        judged.append(hit)
+        taken.append(hit.memory)
+        ids.add(hit.memory.id)
+        left -= cost
     text = block.render(taken)
     return Fitted(text, tokens(text), tuple(m.id for m in taken), tuple(judged))
 
 
 _EMPTY = Memory(id="", scope=None, session="", text="")  # type: ignore[arg-type]  # only its line's length is asked
+_SHORTEST = tokens(block.line(_EMPTY)) + 1
 
 
-def _unfit(memory: Memory, ids: set[str], standing: str, left: int) -> str:
+def _standing(memory: Memory, ids: set[str], standing: str) -> str:
     if memory.id in ids:
         return "already recalled in this conversation"
     if memory.text and memory.text in standing:
         return "already in the prompt"
-    if _cost(memory) > left:
-        return "over budget"
     return ""
 
 

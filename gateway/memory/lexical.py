@@ -26,10 +26,17 @@ def query(text: str) -> Sparse:
     return Sparse(tuple(found.indices), tuple(found.values))
 
 
+def terms(text: str) -> frozenset[int]:
+    """The terms alone."""
+    return frozenset(_model().embed_query(_safe(text)).indices)
+
+
 @cache
 def _model() -> Bm25:
     return Bm25(Bm25Config(language="english", avg_len=_AVERAGE_TERMS, ascii_folding=True))
 
 
 def _safe(text: str) -> str:
+    if text.isascii() and len(text) <= _LONGEST:
+        return text
     return text[:_LONGEST].encode("utf-8", "replace").decode()

@@ -68,19 +68,13 @@ class MemoryStore(Protocol):
 
 
 class SessionStore(Protocol):
-    """What was said where: per-turn placements, compaction cuts, traces."""
+    """What was said where: per-turn placements and traces."""
 
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
         """Those of `chains` that are known, by chain."""
 
     async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
         """Remember what happened at a turn. Seen by `placed` at once; durable no later than a turn appended after."""
-
-    async def cut(self, scope: Scope, session: str) -> str | None:
-        """The chain of the first turn that compaction kept, or None if the session was never compacted."""
-
-    async def set_cut(self, scope: Scope, session: str, chain: str) -> None:
-        """Remember a compaction step."""
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
@@ -105,7 +99,7 @@ class SessionStore(Protocol):
         """Remove placements and traces that rendered or belong to these turn ids: their text must not come back."""
 
     async def count(self, scope: Scope) -> int:
-        """How many records (placements, cuts, traces) the scope has, queued ones included."""
+        """How many records (placements, traces) the scope has, queued ones included."""
 
     async def forget(self, scope: Scope) -> int:
         """Remove everything of the scope; how many records it was."""

@@ -33,7 +33,7 @@ class Retainer:
         try:
             clean = await self._clean(turn, injected)
             if not (clean.user_text or clean.reply_text):
-                return "nothing said"
+                return "nothing-said"
             async with asyncio.timeout(self.deadline):
                 await self.journal.append(clean)
         except TimeoutError:

@@ -138,17 +138,15 @@ def session_calls(dice: random.Random) -> list[Call | None]:
 
 def _session_call(dice: random.Random, step: int) -> Call:
     scope, ids = dice.choice(SCOPES), dice.sample(IDS, 4)
-    name = dice.choice(["place", "place", "place", "trace", "trace", "cut", "placed", "list", "erase", "forget"])
+    name = dice.choice(["place", "place", "place", "trace", "trace", "placed", "list", "erase", "forget"])
     if name == "place":
         what = placed(ids[0], *ids[2:], session=ids[1], at=step)
         return lambda store: store.place(scope, ids[0], what)
     if name == "trace":
         told = trace(f"{ids[0]} {step} {scope}", scope, ids[1], *ids[2:], session=ids[1])
         return lambda store: store.trace(told)
-    if name == "cut":
-        return lambda store: store.set_cut(scope, ids[0], ids[1])
     if name == "placed":
-        return lambda store: asyncio.gather(store.placed(scope, IDS), *(store.cut(scope, id) for id in ids))
+        return lambda store: store.placed(scope, IDS)
     if name == "list":
         return lambda store: _lists(store, scope, ids[0])
     if name == "erase":
@@ -238,7 +236,7 @@ def test_memory_stores_agree(name: str, seed: int, tmp_path: Path) -> None:
 @calm
 @given(seed=SEEDS)
 def test_session_stores_agree(name: str, seed: int, tmp_path: Path) -> None:
-    """Placements, cuts, traces, erasures."""
+    """Placements, traces, erasures."""
     path, clock = Path(tempfile.mkdtemp(dir=tmp_path)), Clock()
     openings = [SESSIONS["model"](path, clock), SESSIONS[name](path, clock)]
 

@@ -53,22 +53,9 @@ async def test_chains_are_opaque(sessions_of: Opening) -> None:
     async with sessions_of() as store:
         for id in IDS:
             await store.place(ADA, id, placed(id, id, session=id))
-            await store.set_cut(ADA, id, id)
         assert await store.placed(ADA, IDS) == {id: placed(id, id, session=id) for id in IDS}
     async with sessions_of() as store:
         assert await store.placed(ADA, IDS) == {id: placed(id, id, session=id) for id in IDS}
-        assert [await store.cut(ADA, id) for id in IDS] == IDS
-
-
-async def test_a_cut_is_remembered(sessions: SessionStore) -> None:
-    """Per session, the latest one; None before the first."""
-    assert await sessions.cut(ADA, "s") is None
-    await sessions.set_cut(ADA, "s", "first")
-    await sessions.set_cut(ADA, "s", "second")
-    await sessions.set_cut(ADA, "", "of the empty session")
-
-    assert await sessions.cut(ADA, "s") == "second"
-    assert await sessions.cut(ADA, "") == "of the empty session"
 
 
 async def test_sessions_are_listed_latest_first(sessions: SessionStore) -> None:
@@ -169,12 +156,10 @@ async def test_one_tenants_traces_do_not_push_out_anothers(sessions: SessionStor
 
 
 async def test_everything_survives_reopening(sessions_of: Opening, clock: Clock) -> None:
-    """Placements, cuts, traces."""
+    """Placements and traces."""
     async with sessions_of() as store:
         await store.place(ADA, "chain", placed("t", "m"))
-        await store.set_cut(ADA, "s", "chain")
         await store.trace(trace("id", ADA))
     async with sessions_of() as store:
         assert await store.placed(ADA, ["chain"]) == {"chain": placed("t", "m")}
-        assert await store.cut(ADA, "s") == "chain"
         assert await store.find_trace("acme", "id") == trace("id", ADA)

@@ -14,18 +14,15 @@ async def test_scopes_never_mix(sessions: SessionStore) -> None:
     """Scopes that look alike share nothing, under the same chain, session and turn."""
     for number, scope in enumerate(LOOKALIKES):
         assert await sessions.placed(scope, ["chain"]) == {}
-        assert await sessions.cut(scope, "s") is None
         assert await sessions.traces(scope) == []
         assert await sessions.count(scope) == 0
         assert (await sessions.sessions(scope)).items == ()
         assert (await sessions.placements(scope, "s")).items == ()
         await sessions.place(scope, "chain", placed("t", str(number)))
-        await sessions.set_cut(scope, "s", str(number))
         await sessions.trace(trace(f"trace {number}", scope))
 
     for number, scope in enumerate(LOOKALIKES):
         assert await sessions.placed(scope, ["chain"]) == {"chain": placed("t", str(number))}
-        assert await sessions.cut(scope, "s") == str(number)
         assert [t.scope for t in await sessions.traces(scope)] == [scope]
 
 
@@ -90,20 +87,18 @@ async def test_erasing_touches_no_other_user(sessions: SessionStore) -> None:
 
 
 async def test_forget_removes_one_user_only(sessions: SessionStore) -> None:
-    """Placements, cuts and traces; it says how many."""
+    """Placements and traces; it says how many."""
     for scope in (ADA, BOB):
         await sessions.place(scope, "chain", placed("t", "m"))
-        await sessions.set_cut(scope, "s", "chain")
         await sessions.trace(trace(f"of {scope.user}", scope))
 
-    assert await sessions.count(ADA) == 3
-    assert await sessions.forget(ADA) == 3
+    assert await sessions.count(ADA) == 2
+    assert await sessions.forget(ADA) == 2
 
     assert await sessions.count(ADA) == 0
     assert await sessions.placed(ADA, ["chain"]) == {}
-    assert await sessions.cut(ADA, "s") is None
     assert await sessions.find_trace("acme", "of ada") is None
-    assert await sessions.count(BOB) == 3
+    assert await sessions.count(BOB) == 2
 
 
 async def test_calls_may_run_at_once(sessions: SessionStore) -> None:
@@ -131,8 +126,6 @@ async def test_a_closed_store_is_unavailable(sessions_of: Opening) -> None:
     for call in (
         store.placed(ADA, ["chain"]),
         store.place(ADA, "chain", placed("t")),
-        store.cut(ADA, "s"),
-        store.set_cut(ADA, "s", "chain"),
         store.sessions(ADA),
         store.placements(ADA, "s"),
         store.trace(trace("id")),

@@ -13,7 +13,6 @@ class ModelSessions(Life):
 
     trace_limit: int = 1000
     turns: dict[tuple[Scope, str], Placed] = field(default_factory=dict)
-    cuts: dict[tuple[Scope, str], str] = field(default_factory=dict)
     kept: dict[tuple[str, str], Trace] = field(default_factory=dict)
 
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
@@ -25,16 +24,6 @@ class ModelSessions(Life):
         """See the port."""
         await self.ping()
         self.turns[scope, chain] = placed
-
-    async def cut(self, scope: Scope, session: str) -> str | None:
-        """See the port."""
-        await self.ping()
-        return self.cuts.get((scope, session))
-
-    async def set_cut(self, scope: Scope, session: str, chain: str) -> None:
-        """See the port."""
-        await self.ping()
-        self.cuts[scope, session] = chain
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
@@ -94,14 +83,13 @@ class ModelSessions(Life):
     async def count(self, scope: Scope) -> int:
         """See the port."""
         await self.ping()
-        owners = [key[0] for key in (*self.turns, *self.cuts)] + [trace.scope for trace in self.kept.values()]
+        owners = [key[0] for key in self.turns] + [trace.scope for trace in self.kept.values()]
         return owners.count(scope)
 
     async def forget(self, scope: Scope) -> int:
         """See the port."""
         held = await self.count(scope)
         self.turns = {key: value for key, value in self.turns.items() if key[0] != scope}
-        self.cuts = {key: value for key, value in self.cuts.items() if key[0] != scope}
         self.kept = {key: trace for key, trace in self.kept.items() if trace.scope != scope}
         return held
 

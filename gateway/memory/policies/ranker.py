@@ -21,7 +21,7 @@ from gateway.memory.records import Candidate, Hit, Memory
 SIGNALS = ("dense_turn", "dense_near", "bm25_turn", "bm25_near")
 Column = np.ndarray[Any, np.dtype[np.float64]]
 
-_READ = 80  # candidates whose text is looked at: the best by the sum of their standard scores
+_READ = 60  # candidates whose text is looked at: the best by the sum of their standard scores
 _JUDGED = 60  # candidates that may pass the cut, as in the fit of its weights
 _NEW_WORDS, _LONG_REPLY = 0.25, 400  # share of words that the question lacks; characters
 _FEW = 20  # among fewer candidates a bystander would look like evidence by being one of few
@@ -63,7 +63,7 @@ class Weights:
     name: float = 0.38
     # gate: log-odds that anything here helps; cosines, a share of the question's words, words, ln(candidates)
     gate: tuple[float, ...] = (-6.74, 11.65, 9.7, 3.58, 0.8, -1.43)
-    gate_odds: float = math.log(0.15 / 0.85)
+    gate_odds: float = math.log(0.2 / 0.8)
     # cut: log-odds that a candidate is evidence; cosines, shares of words (own, around), lead, ln(candidates)
     cut: tuple[float, ...] = (-0.29, 2.34, 0.71, 3.52, -2.49, 0.83, -1.43)
     cut_odds: float = math.log(0.006 / 0.994)
@@ -82,7 +82,7 @@ class _Text(NamedTuple):
 
 def judge(question: str, candidates: Sequence[Candidate], weights: Weights) -> list[Hit]:
     """The most promising candidates as hits, best first; `dropped` tells why one must not enter the prompt."""
-    asked = frozenset(lexical.query(question).indices)
+    asked = lexical.terms(question)
     told = [c for c in candidates if not _tells_nothing(c.memory, asked)]
     if not told:
         return []
@@ -94,7 +94,8 @@ def judge(question: str, candidates: Sequence[Candidate], weights: Weights) -> l
     memories = [told[i].memory for i in read]
     texts = [_look(memory.text) for memory in memories]
     score = _order(question, memories, texts, {s: column[read] for s, column in standard.items()}, weights)
-    reasons = _dropped(asked, memories, texts, {s: column[read] for s, column in raw.items()}, score, weights)
+    seen = {s: column[read] for s, column in raw.items()}
+    reasons = _dropped(asked, memories, texts, seen, score, weights, len(told))
     hits = [
         Hit(memory, round(float(points), 4), told[i].signals, reason)
         for i, memory, points, reason in zip(read, memories, score, reasons, strict=True)
@@ -107,7 +108,7 @@ def _tells_nothing(memory: Memory, asked: frozenset[int]) -> bool:
     if not memory.text.endswith("?") or len(memory.reply) > _LONG_REPLY:
         return False
     told = f"{memory.text} {memory.reply}" if worthwhile(memory.reply) else memory.text
-    terms = frozenset(lexical.query(told).indices)
+    terms = lexical.terms(told)
     return len(terms - asked) <= _NEW_WORDS * len(terms)
 
 
@@ -133,7 +134,7 @@ def _look(text: str) -> _Text:
         first_person=not _FIRST_PERSON.isdisjoint(words),
         names=min(len(_NAME.findall(text)), 3),
         speaker=speaker[1].lower() if speaker else "",
-        terms=frozenset(lexical.query(text).indices),
+        terms=lexical.terms(text),
     )
 
 
@@ -173,13 +174,14 @@ def _dropped(
     raw: dict[str, Column],
     score: Column,
     weights: Weights,
+    found: int,
 ) -> list[str]:
-    """Per memory "" or the reason why it stays out."""
+    """Per memory "" or the reason why it stays out; `found` is how many candidates there were in all."""
     own = [len(asked & text.terms) for text in texts]
     around = _around(memories, texts, asked)
     share = 1 / max(len(asked), 1)
     dense, near = raw["dense_turn"], raw["dense_near"]
-    size = math.log(len(memories))
+    size = math.log(found)
     help_odds = _odds(weights.gate, dense.max(), near.max(), max(around) * share, min(max(around), _SAME_WORDS), size)
     if help_odds < weights.gate_odds:
         return ["nothing here helps"] * len(memories)

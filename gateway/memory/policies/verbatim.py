@@ -19,7 +19,7 @@ class Verbatim:
     """The default policy."""
 
     name: str = "verbatim"
-    width: int = 120
+    width: int = 60
     radius: int = 2
     blend: tuple[float, ...] = (2.0, 1.0, 0.5)
     piece_chars: int = 900

@@ -1,11 +1,14 @@
 """Records as JSON and back, whatever strings they hold. Knows no store and no record's meaning."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from gateway.errors import MemoryUnavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _WIDE = b"!"  # never the first byte of JSON
@@ -34,6 +37,15 @@ class Codec(Generic[T]):
             return self._decode(raw)
         except ValueError as failed:
             raise MemoryUnavailable(f"A stored {self._kind.__name__.lower()} is damaged.") from failed
+
+
+    def decode_if_whole(self, raw: bytes) -> T | None:
+        """The record; None, and a line in the log, when the bytes were damaged: the others must not suffer for it."""
+        try:
+            return self.decode(raw)
+        except MemoryUnavailable as damaged:
+            log.warning("%s It is left out.", damaged.message)
+            return None
 
 
 def _widened(text: str) -> str:

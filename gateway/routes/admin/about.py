@@ -22,7 +22,7 @@ _POLICY = {
     "name": "verbatim",
     "about": "The default policy.",
     "default": True,
-    "knobs": [{"name": "width", "type": "int", "value": 120}],
+    "knobs": [{"name": "width", "type": "int", "value": 60}],
 }
 _STATS = {
     "tenants": [{"tenant": "acme", "users": 3, "memories": 1200}],

@@ -3,7 +3,7 @@
 Answers are rendered from records, not through these models, so that any text can be told; the tests hold them together.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat
 
@@ -209,11 +209,11 @@ class Preview(Shape):
 
 
 class Knob(Shape):
-    """One setting of a policy and its value."""
+    """One setting of a policy and its value, any JSON."""
 
     name: str
     type: str
-    value: str | int | float | bool | None
+    value: Any
 
 
 class PolicyCard(Shape):

@@ -114,12 +114,12 @@ def test_the_order_of_the_candidates_does_not_matter(found: list[Candidate]) -> 
     ),
 )
 def test_no_text_upsets_it(question: str, told: list[tuple[str, str, dict[str, float]]]) -> None:
-    """Any text in any script, any mixture of signals: at most eighty hits, sorted, each one of the candidates."""
+    """Any text in any script, any mixture of signals: at most sixty hits, sorted, each one of the candidates."""
     found = [Candidate(Memory(str(n), SCOPE, s, text, seq=n), signals) for n, (text, s, signals) in enumerate(told)]
 
     hits = judge(question, found, Weights())
 
-    assert len(hits) <= min(len(found), 80)
+    assert len(hits) <= min(len(found), 60)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     assert {hit.memory.id for hit in hits} <= {candidate.memory.id for candidate in found}
 

@@ -29,7 +29,6 @@ class Stores:
         await self.journal.append(turn(id, scope, session=word, user_text=f"{word} " * (number % 90), model=word))
         await self.memories.put([entry(memory(id, scope, word, text=word * 30, reply=word, seq=number), words="ab")])
         await self.sessions.place(scope, id, placed(id, id, word, session=word))
-        await self.sessions.set_cut(scope, f"{word} {number}", word)
         await self.sessions.trace(trace(id, scope, id, id, word))
 
 

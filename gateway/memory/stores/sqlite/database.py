@@ -27,6 +27,7 @@ Job = Callable[[sqlite3.Connection], T]
 _QUEUED = 4096
 _ROOM_SECONDS = 0.5  # well below what an answer may be held for the journal
 _CACHE_KIB = 16_384
+_PATIENCE = 2.5  # one try for the file while another process holds it; closing waits for two or three of them
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class _Ticket:
 class Database:
     """Made by `open`. `commits` counts transactions, for metrics and tests; `queued` what waits for one."""
 
-    def __init__(self, path: Path, durability: str, limit: int) -> None:
+    def __init__(self, path: Path, durability: str, limit: int, patience: float) -> None:
         self._path = path
         self._pragmas = (
             f"PRAGMA synchronous={'FULL' if durability == 'power' else 'NORMAL'};"
@@ -53,7 +54,7 @@ class Database:
         self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._readers = ThreadPoolExecutor(1, "sqlite-read")
-        self._writing = connect(path, self._pragmas)
+        self._writing = connect(path, self._pragmas, patience)
         self._reading = connect(path, self._pragmas)
         self._writer = threading.Thread(target=self._write, name="sqlite-write")
         self._closed = False
@@ -63,13 +64,19 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, path: Path, *, durability: Literal["process", "power"], limit: int = _QUEUED
+        cls,
+        path: Path,
+        *,
+        durability: Literal["process", "power"],
+        limit: int = _QUEUED,
+        patience: float = _PATIENCE,
     ) -> AsyncIterator["Database"]:
-        """The database at `path`, made if absent; at most `limit` writes wait in memory. DataDirectoryRefused if the
-        file is in use, foreign, newer or damaged."""
+        """The database at `path`, made if absent; at most `limit` writes wait in memory. While another process has
+        locked the file they wait, tried every `patience` seconds; after closing once more, then they are given up.
+        DataDirectoryRefused if the file is in use, foreign, newer or damaged."""
         with directory.locked(path.with_name(f"{path.name}.lock")):
             await asyncio.to_thread(prepare, path)
-            database = cls(path, durability, limit)
+            database = cls(path, durability, limit, patience)
             database._writer.start()
             try:
                 yield database
@@ -83,16 +90,17 @@ class Database:
         result: T = await self._submit(job)
         return result
 
-    async def enqueue(self, job: Job[Any]) -> None:
-        """Queue the job, in order with all others, and do not wait for its commit; a failure is logged."""
+    async def enqueue(self, prepare_job: Callable[[], Job[Any]]) -> None:
+        """Queue the job that `prepare_job` gives once there is room, in order with all others, and do not wait for its
+        commit; a failure is logged."""
         await self._wait_for_room()
-        self._submit(job).add_done_callback(_log_failure)
+        self._submit(prepare_job()).add_done_callback(_log_failure)
 
     async def offer(self, job: Job[Any]) -> bool:
         """The same for what may be lost: False, at once, when half the queue is taken."""
         if self.queued >= self._limit // 2:
             return False
-        await self.enqueue(job)
+        await self.enqueue(lambda: job)
         return True
 
     async def read(self, job: Job[T]) -> T:
@@ -152,7 +160,7 @@ class Database:
             return
         connection = self._writing
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             for ticket in tickets:
                 _run(connection, ticket)
             connection.execute("COMMIT")
@@ -163,14 +171,33 @@ class Database:
                 ticket.error = ticket.error or failed
         self.commits += 1
 
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock, however long somebody else holds it: answers have ended on the word that what is queued
+        will be written. Whoever waits for it has a timeout of their own."""
+        waited = False
+        while True:
+            last = self._closed
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as failed:
+                if last or not _is_busy(failed):
+                    raise
+                if not waited:
+                    log.warning("another process has locked the database; %d writes wait for it", self.queued)
+                waited = True
+        if waited:
+            log.warning("the database is free again")
+
     def _resolve(self, tickets: list[_Ticket]) -> None:
         """On the loop, once per commit: waking it once per job would cost more than the jobs."""
         for ticket in tickets:
             self.queued -= 1
             self._room.release()
             if ticket.future.cancelled():
-                continue
-            if ticket.error is None:
+                if ticket.error is not None:  # its caller was told that it stays queued
+                    log.error("a write that nobody waited for any more failed: %s", ticket.error)
+            elif ticket.error is None:
                 ticket.future.set_result(ticket.result)
             else:
                 error = MemoryUnavailable(f"The embedded database cannot be written: {ticket.error}")
@@ -191,6 +218,11 @@ def _attempt(connection: sqlite3.Connection, ticket: _Ticket) -> bool:
     except Exception as failed:  # noqa: BLE001  # a job's failure is its caller's to hear; this thread must live on
         ticket.error = failed
     return ticket.error is None
+
+
+def _is_busy(failed: sqlite3.OperationalError) -> bool:
+    """Whether another process is in the way; not a disk that is full, read-only or broken."""
+    return failed.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the rest is detail
 
 
 def _empty_log(connection: sqlite3.Connection) -> None:

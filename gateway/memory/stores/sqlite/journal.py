@@ -1,5 +1,6 @@
 """The journal over SQLite. Keeps turns as they are told; never judges them."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,10 +9,13 @@ from gateway.errors import BadRequest
 from gateway.memory.records import Dead, Lag, Page, Scope, Turn
 from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.sqlite.database import Database
-from gateway.memory.stores.sqlite.schema import blob, who
+from gateway.memory.stores.sqlite.schema import blob, text, who
+
+log = logging.getLogger(__name__)
 
 _turns = Codec(Turn)
 _LARGEST = 2**63 - 1
+_DAMAGED = "The stored turn is damaged; what it said is lost."
 
 _APPEND = """
 INSERT INTO turns (tenant, user, id, body, since) VALUES (?, ?, ?, ?, ?)
@@ -21,6 +25,7 @@ ON CONFLICT (tenant, user, id) DO UPDATE SET
 RETURNING seq
 """
 _CLAIM = "SELECT seq, body, revision FROM turns WHERE state = 'pending' AND due <= ? ORDER BY seq LIMIT ?"
+_BURY = "UPDATE turns SET state = 'dead', error = ? WHERE seq = ? AND revision = ? AND state = 'pending'"
 _DONE = "UPDATE turns SET state = 'done' WHERE seq = ? AND revision = ? AND state = 'pending'"
 _FAIL = """
 UPDATE turns SET attempts = attempts + 1, error = ?, due = ?,
@@ -28,10 +33,12 @@ UPDATE turns SET attempts = attempts + 1, error = ?, due = ?,
 WHERE seq = ? AND revision = ? AND state = 'pending' RETURNING state
 """
 _PENDING = "SELECT seq, body FROM turns WHERE tenant = ? AND user = ? AND state <> 'done' ORDER BY seq DESC LIMIT ?"
-_DEAD = "SELECT seq, body, attempts, error FROM turns WHERE state = 'dead' AND seq > ? ORDER BY seq LIMIT ?"
+_DEAD = """
+SELECT seq, body, tenant, user, id, attempts, error FROM turns WHERE state = 'dead' AND seq > ? ORDER BY seq LIMIT ?
+"""
 _REPLAY = "UPDATE turns SET state = 'pending', attempts = 0, due = 0 WHERE state = 'dead'"
 _REPLAY_THIS = f"{_REPLAY} AND id = ?"
-_TURN = "SELECT seq, body FROM turns WHERE tenant = ? AND user = ? AND id = ?"
+_TURN = "SELECT seq, body, tenant, user, id FROM turns WHERE tenant = ? AND user = ? AND id = ?"
 _ERASE = "DELETE FROM turns WHERE tenant = ? AND user = ? AND id = ?"
 _LAG = "SELECT state, count(*), min(since) FROM turns WHERE state <> 'done' GROUP BY state"
 
@@ -50,8 +57,18 @@ class SqliteJournal:
 
     async def claim(self, limit: int) -> list[Turn]:
         rows = await self._database.read(lambda c: c.execute(_CLAIM, (self._clock(), limit)).fetchall())
-        self._claimed.update((seq, revision) for seq, _, revision in rows)
-        return [_turn(seq, body) for seq, body, _ in rows]
+        turns, damaged = [], []
+        for seq, body, revision in rows:
+            if turn := _turn(seq, body):
+                self._claimed[seq] = revision
+                turns.append(turn)
+            else:
+                damaged.append((_DAMAGED, seq, revision))
+        if not damaged:
+            return turns
+        log.error("%d turns in the journal are damaged; they are dead letters now", len(damaged))
+        await self._database.write(lambda c: c.executemany(_BURY, damaged))
+        return turns or await self.claim(limit)  # none would mean that nothing waits
 
     async def done(self, turns: Sequence[Turn]) -> None:
         rows = [(turn.seq, self._claimed.pop(turn.seq, 0)) for turn in turns]
@@ -66,17 +83,17 @@ class SqliteJournal:
 
     async def pending(self, scope: Scope, limit: int = 50) -> list[Turn]:
         rows = await self._database.read(lambda c: c.execute(_PENDING, (*who(scope), limit)).fetchall())
-        return [_turn(seq, body) for seq, body in rows]
+        return [turn for seq, body in rows if (turn := _turn(seq, body))]
 
     async def turns(self, scope: Scope, ids: Sequence[str]) -> list[Turn]:
         keys = _keys(scope, ids)
         rows = await self._database.read(lambda c: [row for key in keys for row in c.execute(_TURN, key)])
-        return [_turn(seq, body) for seq, body in rows]
+        return [_turn_or_shell(*row) for row in rows]
 
     async def dead(self, *, cursor: str | None = None, limit: int = 50) -> Page[Dead]:
         after = _after(cursor)
         rows = await self._database.read(lambda c: c.execute(_DEAD, (after, limit + 1)).fetchall())
-        letters = tuple(Dead(_turn(seq, body), attempts, error) for seq, body, attempts, error in rows[:limit])
+        letters = tuple(Dead(_turn_or_shell(*row), attempts, error) for *row, attempts, error in rows[:limit])
         return Page(letters, str(rows[limit - 1][0]) if len(rows) > limit else None)
 
     async def replay(self, ids: Sequence[str]) -> int:
@@ -109,8 +126,15 @@ class SqliteJournal:
         await self._database.read(lambda c: c.execute("SELECT 1").fetchone())
 
 
-def _turn(seq: int, body: bytes) -> Turn:
-    return replace(_turns.decode(body), seq=seq)
+def _turn(seq: int, body: bytes) -> Turn | None:
+    turn = _turns.decode_if_whole(body)
+    return replace(turn, seq=seq) if turn else None
+
+
+def _turn_or_shell(seq: int, body: bytes, tenant: bytes, user: bytes, id: bytes) -> Turn:
+    """Of a damaged turn what the columns know: whose it is, so that it can be shown and erased."""
+    shell = Turn(text(id), Scope(text(tenant), text(user)), "", "", 0.0, "", "", seq=seq)
+    return _turn(seq, body) or shell
 
 
 def _keys(scope: Scope, ids: Sequence[str]) -> list[tuple[bytes, bytes, bytes]]:

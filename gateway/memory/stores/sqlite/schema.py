@@ -31,11 +31,6 @@ CREATE TABLE placements (
 ) WITHOUT ROWID;
 CREATE INDEX placements_by_session ON placements (tenant, user, session, at);
 
-CREATE TABLE cuts (
-    tenant BLOB NOT NULL, user BLOB NOT NULL, session BLOB NOT NULL, chain BLOB NOT NULL,
-    PRIMARY KEY (tenant, user, session)
-) WITHOUT ROWID;
-
 CREATE TABLE traces (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     tenant BLOB NOT NULL, user BLOB NOT NULL, id BLOB NOT NULL,
@@ -77,9 +72,10 @@ def prepare(path: Path) -> None:
         raise DataDirectoryRefused(f"{path} is damaged or no SQLite file ({failed}). {mend}") from failed
 
 
-def connect(path: Path, pragmas: str) -> sqlite3.Connection:
-    """A connection in autocommit mode, for use by one thread at a time."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
+def connect(path: Path, pragmas: str, patience: float = _BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection in autocommit mode, for use by one thread at a time; `patience` is how many seconds it waits for a
+    lock."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=patience)
     connection.executescript(pragmas)
     return connection
 

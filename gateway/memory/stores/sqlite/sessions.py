@@ -1,4 +1,4 @@
-"""Sessions over SQLite: what was placed at each turn, and where a history was cut. Traces stand in traces.py."""
+"""Sessions over SQLite: what was placed at each turn. Traces stand in traces.py."""
 
 import base64
 import sqlite3
@@ -13,7 +13,7 @@ import msgspec
 from gateway.errors import BadRequest
 from gateway.memory.records import Page, Placed, Scope, Trace
 from gateway.memory.stores.codec import Codec
-from gateway.memory.stores.sqlite.database import Database
+from gateway.memory.stores.sqlite.database import Database, Job
 from gateway.memory.stores.sqlite.schema import blob, text, who
 from gateway.memory.stores.sqlite.traces import Traces
 
@@ -27,7 +27,6 @@ INSERT INTO placements (tenant, user, chain, session, at, body) VALUES (?, ?, ?,
 ON CONFLICT (tenant, user, chain) DO UPDATE SET
     session = excluded.session, at = excluded.at, body = excluded.body
 """
-_CUT = "INSERT INTO cuts VALUES (?, ?, ?, ?) ON CONFLICT (tenant, user, session) DO UPDATE SET chain = excluded.chain"
 _SESSIONS = """
 SELECT session, count(*), max(at) AS last FROM placements WHERE tenant = ? AND user = ?
 GROUP BY session HAVING (last, session) < (?, ?) ORDER BY last DESC, session DESC LIMIT ?
@@ -38,12 +37,10 @@ ORDER BY at, chain LIMIT ?
 """
 _FORGET = (
     "DELETE FROM placements WHERE tenant = ? AND user = ?",
-    "DELETE FROM cuts WHERE tenant = ? AND user = ?",
     "DELETE FROM traces WHERE tenant = ? AND user = ?",
 )
 _COUNT = """
 SELECT (SELECT count(*) FROM placements WHERE tenant = :tenant AND user = :user)
-     + (SELECT count(*) FROM cuts WHERE tenant = :tenant AND user = :user)
      + (SELECT count(*) FROM traces WHERE tenant = :tenant AND user = :user)
 """
 
@@ -77,21 +74,17 @@ class SqliteSessions:
         return {chain: placed for chain in keys if (placed := known[chain]) is not None}
 
     async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
-        placed = self._without_erased(scope, placed)
-        row = (*who(scope), blob(chain), blob(placed.session), placed.at, _placements.encode(placed))
-        self._cache[scope.tenant, scope.user, chain] = placed
-        self._cache.move_to_end((scope.tenant, scope.user, chain))
-        await self._database.enqueue(lambda c: c.execute(_PLACE, row))
+        key = (scope.tenant, scope.user, chain)
 
-    async def cut(self, scope: Scope, session: str) -> str | None:
-        """Asked in the writer's queue, so that a step just taken is seen."""
-        statement = "SELECT chain FROM cuts WHERE tenant = ? AND user = ? AND session = ?"
-        row = await self._database.write(lambda c: c.execute(statement, (*who(scope), blob(session))).fetchone())
-        return text(row[0]) if row else None
+        def prepared() -> Job[Any]:
+            # When there is room in the queue, not before: what is erased while we wait must not come back.
+            kept = self._without_erased(scope, placed)
+            row = (*who(scope), blob(chain), blob(kept.session), kept.at, _placements.encode(kept))
+            self._cache[key] = kept
+            self._cache.move_to_end(key)
+            return lambda c: c.execute(_PLACE, row)
 
-    async def set_cut(self, scope: Scope, session: str, chain: str) -> None:
-        row = (*who(scope), blob(session), blob(chain))
-        await self._database.enqueue(lambda c: c.execute(_CUT, row))
+        await self._database.enqueue(prepared)
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
@@ -109,7 +102,7 @@ class SqliteSessions:
         last, chain = (float("-inf"), b"") if cursor is None else _unpack(cursor)
         values = (*who(scope), blob(session), last, chain, limit + 1)
         rows: list[Any] = await self._database.read(lambda c: c.execute(_PLACEMENTS, values).fetchall())
-        items = tuple(_placements.decode(body) for _, _, body in rows[:limit])
+        items = tuple(placed for *_, body in rows[:limit] if (placed := _placements.decode_if_whole(body)))
         return Page(items, _pack(rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
 
     async def count(self, scope: Scope) -> int:
@@ -169,14 +162,15 @@ class SqliteSessions:
 def _placed(connection: sqlite3.Connection, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
     statement = "SELECT body FROM placements WHERE tenant = ? AND user = ? AND chain = ?"
     rows = {chain: connection.execute(statement, (*who(scope), blob(chain))).fetchone() for chain in chains}
-    return {chain: _placements.decode(row[0]) for chain, row in rows.items() if row}
+    found = {chain: _placements.decode_if_whole(row[0]) for chain, row in rows.items() if row}
+    return {chain: placed for chain, placed in found.items() if placed}
 
 
 def _erase_placements(connection: sqlite3.Connection, scope: Scope, gone: frozenset[str]) -> None:
     rows = connection.execute("SELECT chain, body FROM placements WHERE tenant = ? AND user = ?", who(scope)).fetchall()
     for chain, body in rows:
-        placed = _placements.decode(body)
-        if placed.turn in gone:
+        placed = _placements.decode_if_whole(body)
+        if placed is None or placed.turn in gone:  # of a damaged one nobody knows what text it holds
             connection.execute(
                 "DELETE FROM placements WHERE tenant = ? AND user = ? AND chain = ?", (*who(scope), chain)
             )

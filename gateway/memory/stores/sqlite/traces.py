@@ -52,7 +52,8 @@ class Traces:
             row = (*who(trace.scope), blob(trace.id))
             found = connection.execute(_FIND, row).fetchone()
             if found or not again:
-                now = _completed(_traces.decode(found[0]), trace) if found else trace
+                kept = _traces.decode_if_whole(found[0]) if found else None
+                now = _completed(kept, trace) if kept else trace
                 connection.execute(_KEEP, (*row, blob(trace.session), _traces.encode(now)))
             if trims:
                 connection.execute(_TRIM, {"tenant": row[0], "limit": self._limit})
@@ -75,7 +76,7 @@ class Traces:
             statement, values = statement + " AND session = ?", (*values, blob(session))
         statement += " ORDER BY number DESC LIMIT ?"
         rows: list[Any] = await self._database.write(lambda c: c.execute(statement, (*values, limit)).fetchall())
-        return [_traces.decode(row[0]) for row in rows]
+        return [trace for row in rows if (trace := _traces.decode_if_whole(row[0]))]
 
     async def find(self, tenant: str, id: str) -> Trace | None:
         """One by its id. Asked in the writer's queue as well."""
@@ -88,11 +89,12 @@ class Traces:
 
         def job(connection: sqlite3.Connection) -> None:
             for number, body in connection.execute(_OF, who(scope)).fetchall():
-                trace = _traces.decode(body)
-                hits = tuple(hit for hit in trace.hits if not gone & {hit.memory.id, *hit.memory.sources})
-                if trace.turn in gone:
+                trace = _traces.decode_if_whole(body)
+                if trace is None or trace.turn in gone:  # of a damaged one nobody knows what text it holds
                     connection.execute("DELETE FROM traces WHERE number = ?", (number,))
-                elif len(hits) < len(trace.hits):
+                    continue
+                hits = tuple(hit for hit in trace.hits if not gone & {hit.memory.id, *hit.memory.sources})
+                if len(hits) < len(trace.hits):
                     bare = _traces.encode(replace(trace, hits=hits, injected=""))
                     connection.execute("UPDATE traces SET body = ? WHERE number = ?", (bare, number))
 
