@@ -1,15 +1,19 @@
-"""`mneme serve`: parses, calls, prints. No logic."""
+"""`mneme serve | eval recall`: parses, calls, prints. No logic."""
 
 import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import uvloop
 
 from gateway import __version__
 from gateway.app import build_app
 from gateway.errors import MnemeError
+from gateway.evals.recall import command
+from gateway.evals.recall.run import run
 from gateway.server import serve
 from gateway.settings import LOCAL_KEY, Settings, read_settings
 from gateway.wiring import open_services
@@ -28,21 +32,44 @@ What it remembers: {root}/admin/memories    API: {root}/docs    Ctrl-C drains an
 
 
 def main() -> int:
-    """The console script; the exit status is 0 when everything ended well, 1 when starting was refused."""
-    parser = argparse.ArgumentParser(prog="mneme", description="An OpenAI-compatible gateway that remembers.")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True)
-    commands.add_parser("serve", help="gateway, writer and embedded stores in one process (MNEME_* sets it up)")
-    parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """The console script; the exit status is 0 when everything ended well, 1 when it was refused, 130 on Ctrl-C."""
+    given = _parser().parse_args()
+    logging.basicConfig(level=given.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        settings = read_settings()
+        job = given.job(read_settings(), given)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings))
+            runner.run(job)
     except MnemeError as refused:
         _say(f"mneme: {refused.message}", error=True)
         return 1
+    except OSError as failed:  # such as a report that cannot be written
+        _say(f"mneme: {failed}", error=True)
+        return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mneme", description="An OpenAI-compatible gateway that remembers.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True)
+    serving = commands.add_parser(
+        "serve", help="gateway, writer and embedded stores in one process (MNEME_* sets it up)"
+    )
+    serving.set_defaults(job=lambda settings, _: _serve(settings), log_level=logging.INFO)
+    evals = commands.add_parser("eval", help="measure memory on a file of your own").add_subparsers(required=True)
+    recall = evals.add_parser("recall", help="how well questions find the turns that answer them")
+    command.arguments(recall)
+    recall.set_defaults(job=_eval_recall, log_level=logging.WARNING)
+    return parser
+
+
+def _eval_recall(settings: Settings, given: argparse.Namespace) -> Coroutine[Any, Any, None]:
+    """On stores and an embedder as MNEME_* sets them up, but in a directory of its own and in front of the reader."""
+    return run(
+        command.plan(given),
+        lambda data: open_services(settings.model_copy(update={"data": data, "upstream": ""})),
+        _say,
+    )
 
 
 async def _serve(settings: Settings) -> None:

@@ -48,6 +48,11 @@ class Question:
     past: History
     said: str
 
+    @property
+    def writes(self) -> bool:
+        """Whether the turn is to be kept."""
+        return self.mode.writes and self.policy.keeps
+
 
 def read(ask: Ask, mode: Mode, tale: Tale) -> ChatRequest | None:
     """The body, where there is something for us in it. None: it passes verbatim, and the worker judges it."""

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         description="Comma-separated key:tenant or key:tenant:single-user. Empty: one local single-user key.",
     )
     admin_key: SecretStr = Field(SecretStr(""), description="Key of /admin. Empty: /admin answers on loopback only.")
-    policy: Literal["verbatim", "none"] = Field("verbatim", description="Memory policy of requests that name none.")
+    policy: str = Field("verbatim", description="Memory policy of requests that name none.")
     memory_tokens: int = Field(1200, ge=0, description="At most this much recalled text per turn.")
     context_tokens: int = Field(
         0, ge=0, description="History beyond this is compacted. 0: what the upstream's /models says; unknown: never."
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     cache_salt: Literal["tenant", "user", "none"] = Field(
         "tenant", description="Whose prompts may share the worker's prefix cache, when memory acts."
     )
-    embedder: Literal["minilm", "http"] = Field("minilm", description="What turns text into vectors.")
+    embedder: str = Field("minilm", description="What turns text into vectors.")
     embedder_url: str = Field("", description="Base URL for MNEME_EMBEDDER=http.")
     embedder_model: str = Field("", description="Model name for MNEME_EMBEDDER=http.")
     embedder_key: SecretStr = Field(SecretStr(""), description="Bearer key for MNEME_EMBEDDER=http.")

@@ -95,7 +95,7 @@ class Story:
     ) -> None:
         try:
             async with self._answer(ask, question, known, prompt, tale) as answer:
-                if question.mode.writes and answer.status == 200:
+                if question.writes and answer.status == 200:
                     learner = self._learner(question, known, prompt, is_stream(answer), tale)
                     await relay_and_learn(answer, client, tale.headers(), learner)
                 else:

@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
+from typing import Any
 
 from gateway.admit import Keyring, parse_keys
+from gateway.errors import SettingsRefused
+from gateway.memory import embedders, policies
 from gateway.memory.curate import Curator
-from gateway.memory.embedders.http import HttpEmbedder
-from gateway.memory.embedders.minilm import MiniLM
-from gateway.memory.policies import TABLE
 from gateway.memory.policies.base import Policy
-from gateway.memory.ports import Embedder
+from gateway.memory.ports import Embedder, Source
 from gateway.memory.recall import Recaller
 from gateway.memory.reflect import Writer
 from gateway.memory.retain import Retainer
@@ -37,6 +37,7 @@ _HEADER_LIMIT = 64 << 10
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that requests use. On the way out the writer finishes what is pending, then the stores close."""
+    _check_names(settings)
     async with AsyncExitStack() as stack:
         directory.make(settings.data)
         seal = Seal(open_secret(settings.data / "secret"), settings.cache_salt)
@@ -51,10 +52,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 settings.data / "memories", embedder_identity=embedder.identity, dimension=embedder.dimension
             )
         )
-        policies = _policies()
+        known: dict[str, Policy] = {name: _named(target)() for name, target in policies.TABLE.items()}
         upstream = await _upstream(settings, stack)
         windows = Windows(upstream, settings.context_tokens)
-        curator = Curator(memories, sessions, journal, embedder, policies[settings.policy], time.time)
+        curator = Curator(memories, sessions, journal, embedder, known[settings.policy], time.time)
         writer = Writer(curator, journal, lambda result, n: telemetry.indexed.labels(result).inc(n))
         story = Story(
             rememberer=Rememberer(
@@ -68,7 +69,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             retainer=Retainer(journal, settings.redact, settings.retain_deadline),
             upstream=upstream,
             telemetry=telemetry,
-            policies=policies,
+            policies=known,
             default_policy=settings.policy,
             memory_tokens=settings.memory_tokens,
             salt=lambda scope, model: seal.salt(scope) if windows.salted(model) else "",
@@ -87,7 +88,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sessions=sessions,
             journal=journal,
             embedder=embedder,
-            policies=policies,
+            policies=known,
             seal=seal,
             telemetry=telemetry,
             pings={
@@ -117,10 +118,10 @@ async def _working(writer: Writer, windows: Windows, drain_seconds: float) -> As
 
 
 async def _embedder(settings: Settings, stack: AsyncExitStack) -> Embedder:
-    if settings.embedder == "http":
-        key = settings.embedder_key.get_secret_value()
-        return await stack.enter_async_context(HttpEmbedder.open(settings.embedder_url, settings.embedder_model, key))
-    return await stack.enter_async_context(MiniLM.open(settings.data / "models"))
+    key = settings.embedder_key.get_secret_value()
+    source = Source(settings.data / "models", settings.embedder_url, settings.embedder_model, key)
+    embedder: Embedder = await stack.enter_async_context(_named(embedders.TABLE[settings.embedder]).open(source))
+    return embedder
 
 
 async def _upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
@@ -130,9 +131,16 @@ async def _upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
     return await stack.enter_async_context(upstream)
 
 
-def _policies() -> Mapping[str, Policy]:
-    found: dict[str, Policy] = {}
-    for name, path in TABLE.items():
-        module, _, attribute = path.partition(":")
-        found[name] = getattr(import_module(module), attribute)()
-    return found
+def _named(target: str) -> Any:
+    """What a line of a table names."""
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _check_names(settings: Settings) -> None:
+    for knob, name, table in (
+        ("MNEME_POLICY", settings.policy, policies.TABLE),
+        ("MNEME_EMBEDDER", settings.embedder, embedders.TABLE),
+    ):
+        if name not in table:
+            raise SettingsRefused(f"{knob}={name} is not known: choose one of {', '.join(table)}.")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -130,8 +131,8 @@ def test_named_knobs_exist(path: Path) -> None:
 
 def test_the_snippet_is_the_one_that_is_printed() -> None:
     """The README's five lines are those of the banner."""
-    settings = Settings(**{"host": "127.0.0.1", "port": 8080, "upstream": "", "keys": ""})
-    printed = [line[4:] for line in _banner(settings, 8080).splitlines() if line.startswith("    ")]
+    chosen: dict[str, Any] = {"host": "127.0.0.1", "port": 8080, "upstream": "", "keys": ""}
+    printed = [line[4:] for line in _banner(Settings(**chosen), 8080).splitlines() if line.startswith("    ")]
 
     assert page("README.md").partition("```python\n")[2].partition("```")[0].splitlines() == printed
 

@@ -1,1 +1,1 @@
-"""Evaluation of a running gateway on conversations that the user brings. A client: it talks HTTP, and nothing else."""
+"""Evaluation on conversations that the user brings: `demo` is a client that talks HTTP, `recall` measures retrieval."""

@@ -7,6 +7,7 @@ deletion between that reading and that writing would be undone.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -75,19 +76,20 @@ class Curator:
             return changed
 
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
-        """Remove memories with their evidence and every copy in placements, traces and the vectors of neighbours; how
-        many there were."""
+        """Remove memories, and turns not indexed yet, with their evidence and every copy in placements, traces and the
+        vectors of neighbours; how many there were."""
         async with self._lock:
             found = await self.memories.get(scope, ids)
             sources = sorted({source for memory in found for source in memory.sources} | set(ids))
+            waiting = sorted(set(ids) - {memory.id for memory in found})
             await self.embedder.forget()
-            beside = await self._beside(scope, found)
+            count = await self.journal.erase(scope, waiting)
             await self.journal.erase(scope, sources)
             await self.sessions.erase_turns(scope, sources)
-            count = await self.memories.delete(scope, ids)
-            for session, neighbours in beside.items():
-                await self._write(scope, session, neighbours)
-            return count
+            # The neighbours first: once it is gone, a deletion that was cut here could not find them again.
+            for session in sorted({memory.session for memory in found}):
+                await self._write(scope, session, leaving=[m for m in found if m.session == session])
+            return count + await self.memories.delete(scope, ids)
 
     async def forget(self, scope: Scope) -> dict[str, int]:
         """Remove the user from every store; how much each one held."""
@@ -118,44 +120,33 @@ class Curator:
         edited = {m.id for m in await self.memories.get(scope, [m.id for m in fresh]) if m.version > 1}
         return [memory for memory in fresh if memory.id not in edited]
 
-    async def _beside(self, scope: Scope, leaving: Sequence[Memory]) -> dict[str, list[Memory]]:
-        """Session → the memories that stay but were indexed together with one that leaves."""
-        gone = {memory.id for memory in leaving}
-        found: dict[str, dict[str, Memory]] = {}
-        for memory in leaving:
-            if memory.kind == "turn":
-                beside = await self.memories.neighbours(scope, memory.session, memory.seq, self.policy.radius)
-                found.setdefault(memory.session, {}).update((m.id, m) for m in beside if m.id not in gone)
-        return {session: [*memories.values()] for session, memories in found.items()}
-
     async def _unplace(self, scope: Scope, ids: Sequence[str]) -> None:
         """What was injected from a former text must not be replayed."""
         await self.sessions.erase_turns(scope, ids)
 
-    async def _write(self, scope: Scope, session: str, fresh: Sequence[Memory]) -> None:
-        """Store `fresh` and store anew the neighbours whose surroundings they change. A note stands alone."""
-        if not fresh:
-            return
-        radius = self.policy.radius
-        row = {memory.id: memory for memory in fresh if memory.kind == "turn"}
-        touched = set(row)
-        for seq in sorted({memory.seq for memory in row.values()}):
-            for memory in await self.memories.neighbours(scope, session, seq, 2 * radius):
-                row.setdefault(memory.id, memory)
-        line = sorted(row.values(), key=lambda m: (m.seq, m.id))
-        places = [i for i, memory in enumerate(line) if memory.id in touched]
-        due = sorted({j for i in places for j in range(max(i - radius, 0), min(i + radius + 1, len(line)))})
-        rows: list[Row] = [(line[i], line[max(i - radius, 0) : i], line[i + 1 : i + 1 + radius]) for i in due]
-        rows += [(note, (), ()) for note in {memory.id: memory for memory in fresh if memory.kind == "note"}.values()]
-        await self.memories.put(await self._entries(rows))
+    async def _write(
+        self, scope: Scope, session: str, fresh: Sequence[Memory] = (), leaving: Sequence[Memory] = ()
+    ) -> None:
+        """Store `fresh`, and store anew what stays beside it or beside `leaving`, without those. A note stands alone,
+        and so does what has no place in the line."""
+        own = {memory.id: memory for memory in fresh}
+        rows: list[Row] = [(memory, (), ()) for memory in own.values() if not _stands_in_line(memory)]
+        touched = [memory for memory in (*own.values(), *leaving) if _stands_in_line(memory)]
+        if touched:
+            first, last = min(m.seq for m in touched), max(m.seq for m in touched)
+            around = await self.memories.neighbours(scope, session, first, last, 2 * self.policy.radius)
+            rows += _rows({m.id: m for m in (*around, *touched)}, touched, leaving, self.policy.radius)
+        if rows:
+            await self.memories.put(await self._entries(rows))
 
     async def _entries(self, rows: Sequence[Row]) -> list[Entry]:
         texts = [*dict.fromkeys(m.text for memory, before, after in rows for m in (memory, *before, *after))]
         vectors = dict(zip(texts, await self.embedder.embed(texts), strict=True))
+        arrays = {text: np.asarray(vector) for text, vector in vectors.items()}
         entries = []
         for memory, before, after in rows:
             near = self.policy.near(memory, before, after)
-            blended = _blend(vectors, memory, before, after, self.policy.blend)
+            blended = _blend(arrays, memory, before, after, self.policy.blend)
             dense = {"turn": vectors[memory.text], "near": blended}
             entries.append(
                 Entry(memory, dense, {"turn": lexical.document(memory.text), "near": lexical.document(near)})
@@ -163,8 +154,27 @@ class Curator:
         return entries
 
 
+def _stands_in_line(memory: Memory) -> bool:
+    return memory.kind == "turn" and memory.seq > 0
+
+
+def _rows(known: Mapping[str, Memory], touched: Sequence[Memory], leaving: Sequence[Memory], radius: int) -> list[Row]:
+    """Of a session's line those within `radius` places of one that is touched, each with what will stand around it. The
+    pieces of a long turn have a place each."""
+    line = sorted(known.values(), key=lambda m: (m.seq, m.id))
+    ids, gone = {memory.id for memory in touched}, {memory.id for memory in leaving}
+    places = [i for i, memory in enumerate(line) if memory.id in ids]
+    due = {line[j].id for i in places for j in range(max(i - radius, 0), min(i + radius + 1, len(line)))}
+    stays = [memory for memory in line if memory.id not in gone]
+    return [
+        (memory, stays[max(i - radius, 0) : i], stays[i + 1 : i + 1 + radius])
+        for i, memory in enumerate(stays)
+        if memory.id in due
+    ]
+
+
 def _blend(
-    vectors: Mapping[str, Vector],
+    vectors: Mapping[str, np.ndarray[Any, Any]],
     memory: Memory,
     before: Sequence[Memory],
     after: Sequence[Memory],
@@ -172,7 +182,7 @@ def _blend(
 ) -> Vector:
     """The unit vector between the memory's own and its neighbours', each weighed by its distance."""
     around = [(1 + i, m) for side in (reversed(before), after) for i, m in enumerate(side)]
-    weighed = [weights[at] * np.asarray(vectors[m.text]) for at, m in [(0, memory), *around]]
+    weighed = [weights[at] * vectors[m.text] for at, m in [(0, memory), *around]]
     blended = np.sum(weighed, axis=0)
     unit: list[float] = (blended / (np.linalg.norm(blended) or 1.0)).tolist()
     return unit

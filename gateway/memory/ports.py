@@ -5,6 +5,8 @@ strings that may hold any character. All calls are safe to make concurrently.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from gateway.memory.records import (
@@ -48,8 +50,9 @@ class MemoryStore(Protocol):
     ) -> Page[Memory]:
         """Memories of the scope that match every filter given, page by page, in a fixed order of the store's own."""
 
-    async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
-        """Up to `radius` turns of the session on either side of `seq` (the one at `seq` left out), in seq order."""
+    async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
+        """All memories of the session's turns from seq `first` to `last` and of up to `radius` turns on either side, by
+        seq and id. A long turn is several memories of one seq. Notes, and what has no seq (0), stand in no line."""
 
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
         """Remove; how many of `ids` existed in the scope."""
@@ -74,7 +77,7 @@ class SessionStore(Protocol):
         """Those of `chains` that are known, by chain."""
 
     async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
-        """Remember what happened at a turn. Seen by `placed` at once; durable no later than a turn appended after."""
+        """Remember what happened at a turn. Seen by all calls at once; durable no later than a turn appended after."""
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
@@ -149,6 +152,16 @@ class Journal(Protocol):
 
     async def ping(self) -> None:
         """Raise MemoryUnavailable unless the journal answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an embedder finds its model: a directory for files of its own, and an endpoint where it needs one."""
+
+    cache: Path
+    url: str = ""
+    model: str = ""
+    key: str = ""
 
 
 class Embedder(Protocol):

@@ -56,9 +56,9 @@ class Former:
 class Memory:
     """One thing remembered. `text` is what the user (or operator) said; `reply` what the assistant said to it.
 
-    `sources` are the turn ids it rests on; `seq` orders the memories of a session; `version` starts at 1 and grows by
-    every edit; `former` holds the latest earlier texts, oldest first. Times are seconds since the epoch:
-    `at` when it was said, `updated` when it last changed.
+    `sources` are the turn ids it rests on; `seq` orders the memories of a session (0: it has no place among them);
+    `version` starts at 1 and grows by every edit; `former` holds the latest earlier texts, oldest first. Times are
+    seconds since the epoch: `at` when it was said, `updated` when it last changed.
     """
 
     id: str

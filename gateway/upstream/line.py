@@ -18,6 +18,7 @@ _HELD = 1 << 18
 # Of a head, and of what may come between two pieces of a body: chunk extensions, trailers.
 _LONGEST = 1 << 16
 _SWITCHING = 101
+_CODING = b"transfer-encoding"
 
 
 class NotHttp(Exception):
@@ -60,13 +61,14 @@ class Line(asyncio.Protocol):
         self.headers, self._body, self._held, self._framing = [], [], 0, 0
         self._bodiless, self._patience = bodiless, self._first_byte
         self._parser = httptools.HttpResponseParser(self)
-        self._touched, self._unsent = self._loop.time(), 0
+        self._touched, self._unsent, self._sent = self._loop.time(), 0, False
         if not self.open:  # lost, or spoken to before it was asked
             self._fail(ConnectionResetError())
             return
-        self._clock = self._loop.call_later(self._patience, self._check)
+        self._clock = self._loop.call_later(min(self._first_byte, self._idle), self._check)
         if isinstance(body, bytes) and len(body) < _HELD:
             self._transport.write(head + body)
+            self._sent = True
             return
         self._transport.write(head)
         pieces = _sliced(body) if isinstance(body, bytes) else body
@@ -112,8 +114,7 @@ class Line(asyncio.Protocol):
             self._clock.cancel()
             self._clock = None
         upload, self._upload = self._upload, None
-        sent = upload is None or upload.done()
-        self.used = self.drained and self._keep and sent and not self._paused and self.open
+        self.used = self.ended and self._keep and self._sent and not self._paused and self.open
         if not self.used:
             self.abort()
         if upload is not None:
@@ -142,8 +143,12 @@ class Line(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Called by the loop. An answer without a length ends with its connection; any other is cut by that."""
-        if not self.ended and self._head_whole and self.failed is None and not self._framed():
+        if self.ended:
+            return
+        if self._head_whole and self.failed is None and not self._framed():
             self._end()
+        else:
+            self._fail(ConnectionResetError())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
@@ -167,8 +172,11 @@ class Line(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser, for trailers too."""
-        if not self._head_whole:
-            self.headers.append((name, value.rstrip(b" \t")))
+        if self._head_whole:
+            return
+        if len(name) == len(_CODING) and name.lower() == _CODING and value.rstrip(b" ").lower() != b"chunked":
+            raise NotHttp  # nobody offered it (nor does the parser see through a tab); data_received is told
+        self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Called by the parser, also for 100 Continue and the like, which are nobody's answer."""
@@ -177,12 +185,10 @@ class Line(asyncio.Protocol):
         self.status = self._parser.get_status_code()
         size = sum([len(name) + len(value) for name, value in self.headers])
         if size > _LONGEST or self.status < 100 or self.status == _SWITCHING:
-            raise NotHttp  # the parser stops and tells data_received
+            raise NotHttp
         if self.status < 200:
             self.headers = []
             return
-        if not self._parser.should_keep_alive() and self._coded():
-            raise NotHttp
         self._head_whole, self._patience, self._framing = True, self._idle, 0
         self._keep = self._parser.should_keep_alive() and not self._bodiless
         self.ended = self._bodiless
@@ -211,20 +217,21 @@ class Line(asyncio.Protocol):
 
     def _framed(self) -> bool:
         """Whether the answer itself says where its body ends."""
-        return any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+        return any(name.lower() in (b"content-length", _CODING) for name, _ in self.headers)
 
     async def _send(self, pieces: AsyncIterator[bytes], chunked: bool) -> None:
         try:
             async for piece in pieces:
                 await self._writable.wait()
-                if self.lost or self.ended:  # an early answer: nobody reads the rest
+                if self.ended or self.failed is not None:  # an early answer: nobody reads the rest
                     return
                 self._touched = self._loop.time()
                 if piece:
                     self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             if chunked:
                 self._transport.write(b"0\r\n\r\n")
-        except Exception as failed:  # whatever it is, it is the asker's to see
+            self._sent = True
+        except Exception as failed:  # noqa: BLE001  # whatever it is, it is the asker's to see
             self._fail(failed)
 
     def _check(self) -> None:

@@ -34,11 +34,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A body and what it says. `fields` is all of it, parsed."""
+    """A body and what it says. `fields` is all of it, parsed; `members` tells where each of them stands."""
 
     raw: bytes
     fields: dict[str, Any]
     messages: tuple[Message, ...]
+    members: Mapping[str, spans.Member]
 
     @property
     def model(self) -> str:
@@ -70,10 +71,12 @@ def read(raw: bytes) -> ChatRequest:
         raise NotSpliceable("The body has no messages.", param="messages")
     if not all(isinstance(message, dict) and isinstance(message.get("role"), str) for message in parsed):
         raise NotSpliceable("Every message is an object with a role.", param="messages")
-    place = spans.members(raw, *_object(raw))["messages"]
+    members = spans.members(raw, *_object(raw))
+    place = members["messages"]
     places = spans.elements(raw, place.start, place.end)
     try:
-        return ChatRequest(raw, fields, tuple(_message(raw, m, *at) for m, at in zip(parsed, places, strict=True)))
+        messages = tuple(_message(raw, message, *at) for message, at in zip(parsed, places, strict=True))
+        return ChatRequest(raw, fields, messages, members)
     except orjson.JSONEncodeError:  # it reads deeper than it writes
         raise NotSpliceable("A message is nested too deeply.", param="messages") from None
 
@@ -91,7 +94,7 @@ def splice(request: ChatRequest, edits: Edits) -> bytes:
             changes.append(_insertion(request.raw, message.head, text))
     places = [(message.start, message.end) for message in request.messages]
     changes += [(start, end, b"") for start, end in _cuts(places, dropped)]
-    changes += _member_changes(request.raw, edits)
+    changes += _member_changes(request, edits)
     return _apply(request.raw, sorted(changes))
 
 
@@ -178,15 +181,13 @@ def _insertion(raw: bytes, head: int, text: str) -> tuple[int, int, bytes]:
     return at, at, orjson.dumps(safe if raw[at] == ord('"') else safe + "\n\n")[1:-1]
 
 
-def _member_changes(raw: bytes, edits: Edits) -> list[tuple[int, int, bytes]]:
-    if not edits.without and not edits.add:
-        return []
-    found = spans.members(raw, *_object(raw))
+def _member_changes(request: ChatRequest, edits: Edits) -> list[tuple[int, int, bytes]]:
+    found = request.members
     gone = {index for index, name in enumerate(found) if name in edits.without}
     changes = [(start, end, b"") for start, end in _cuts([(m.at, m.end) for m in found.values()], gone)]
     if edits.add:
         text = orjson.dumps(dict(edits.add))[1:-1]
-        last = max((m.end for m in found.values()), default=raw.index(b"{") + 1)
+        last = max(m.end for m in found.values())
         changes.append((last, last, (b"," if len(found) > len(gone) else b"") + text))
     return changes
 
@@ -211,8 +212,9 @@ def _cuts(places: Sequence[tuple[int, int]], gone: set[int]) -> list[tuple[int, 
 
 
 def _apply(raw: bytes, changes: Sequence[tuple[int, int, bytes]]) -> bytes:
-    pieces, at = [], 0
+    view, at = memoryview(raw), 0
+    pieces: list[bytes | memoryview] = []
     for start, end, text in changes:
-        pieces += [raw[at:start], text]
+        pieces += [view[at:start], text]
         at = max(at, end)
-    return b"".join([*pieces, raw[at:]])
+    return b"".join([*pieces, view[at:]])

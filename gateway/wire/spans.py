@@ -31,14 +31,14 @@ def members(raw: bytes, start: int, end: int) -> dict[str, Member]:
     """The members of the object that stands at [start, end). NotSpliceable when two have the same name: which one
     counts is the worker's to say."""
     found: dict[str, Member] = {}
-    view, at = memoryview(raw), skip_space(raw, start + 1)
+    at = skip_space(raw, start + 1)
     for name, value in _decode(_object, raw, start, end).items():
         key = _KEY.match(raw, at)
         begins = key.end() if key else at
         ends = begins + len(value)
         behind = _BEHIND.match(raw, ends)
         # Of two values the decoder hands out the last: walking by its length alone could lead anywhere.
-        if not key or not behind or view[begins:ends] != memoryview(value):
+        if not key or not behind or not raw.startswith(memoryview(value), begins):
             break
         found[name] = Member(at, begins, ends)
         at = behind.end()

@@ -1,6 +1,6 @@
 """The tables of implementations, one per seam. A new adapter is one more line here, and passes the whole suite."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from gateway.memory.embedders.http import HttpEmbedder
 from gateway.memory.embedders.minilm import MiniLM
-from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
+from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore, Source
 from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from tests.contracts.samples import DIMENSION, TRACES_KEPT
@@ -18,7 +18,6 @@ from tests.support.embeddings import embedding_server
 from tests.support.gateway import ROOT
 from tests.support.model import Clock, ModelMemories
 from tests.support.model_turns import ModelJournal, ModelSessions
-from tests.support.ram import ram_directory
 
 Opening = Callable[[], AbstractAsyncContextManager[Any]]
 """Opens the same store again and again: what was told stays."""
@@ -56,13 +55,13 @@ def sqlite_journal(path: Path, clock: Clock) -> Opening:
 
 def minilm() -> AbstractAsyncContextManager[Embedder]:
     """The packaged weights; the built graph is shared by all test runs."""
-    return MiniLM.open(ROOT / "build" / "test-models")
+    return MiniLM.open(Source(ROOT / "build" / "test-models"))
 
 
 @asynccontextmanager
 async def http() -> AsyncIterator[Embedder]:
     """An endpoint on loopback that hashes words."""
-    async with embedding_server() as url, HttpEmbedder.open(url, "words", "key") as embedder:
+    async with embedding_server() as url, HttpEmbedder.open(Source(ROOT, url, "words", "key")) as embedder:
         yield embedder
 
 
@@ -70,13 +69,6 @@ MEMORIES = {"model": model_memories, "edge": edge}
 SESSIONS = {"model": model_sessions, "sqlite": sqlite_sessions}
 JOURNALS = {"model": model_journal, "sqlite": sqlite_journal}
 EMBEDDERS = {"minilm": minilm, "http": http}
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory where possible: the suite makes many small stores."""
-    with ram_directory(tmp_path) as path:
-        yield path
 
 
 @pytest.fixture

@@ -75,7 +75,8 @@ def _memory_call(dice: random.Random) -> Call:
         filters = {"session": dice.choice([None, session]), "pinned": dice.choice([None, True, False])}
         return lambda store: _pages(store, scope, filters)
     if kind == "near":
-        return lambda store: _sequence(store, scope, session, seq)
+        last, radius = seq + dice.randrange(3), dice.randrange(4)
+        return lambda store: store.neighbours(scope, session, seq, last, radius)
     if kind == "delete":
         return lambda store: store.delete(scope, ids)
     if kind == "forget" and dice.random() < 0.3:
@@ -124,11 +125,6 @@ async def _pages(store: Any, scope: Scope, filters: dict[str, Any]) -> dict[str,
         found += page.items
     assert len(found) == len({m.id for m in found})
     return {m.id: m for m in found}
-
-
-async def _sequence(store: Any, scope: Scope, session: str, seq: int) -> list[Memory]:
-    found: list[Memory] = await store.neighbours(scope, session, seq, 100)
-    return found
 
 
 def session_calls(dice: random.Random) -> list[Call | None]:

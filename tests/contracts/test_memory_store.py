@@ -204,33 +204,45 @@ async def test_a_foreign_cursor_is_the_callers_fault(memories: MemoryStore) -> N
 
 
 async def test_neighbours_stand_on_either_side(memories: MemoryStore) -> None:
-    """In seq order, at most `radius` a side, the one in the middle left out."""
+    """In seq order, at most `radius` a side, and what stands between."""
     await memories.put([entry(memory(f"m{seq}", seq=seq)) for seq in (9, 2, 7, 4, 5, 3)])
 
-    assert [m.seq for m in await memories.neighbours(ADA, "s", 5, 2)] == [3, 4, 7, 9]
-    assert [m.seq for m in await memories.neighbours(ADA, "s", 6, 1)] == [5, 7]
-    assert [m.seq for m in await memories.neighbours(ADA, "s", 2, 3)] == [3, 4, 5]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 5, 5, 2)] == [3, 4, 5, 7, 9]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 6, 6, 1)] == [5, 7]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 3, 7, 1)] == [2, 3, 4, 5, 7, 9]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 2, 2, 3)] == [2, 3, 4, 5]
+
+
+async def test_the_pieces_of_a_long_turn_are_one_turn(memories: MemoryStore) -> None:
+    """They come all together, in the order of their ids, and count once."""
+    pieces = [entry(memory(f"{seq}{letter}", seq=seq)) for seq in (1, 2, 3) for letter in "cabed"]
+    await memories.put([*pieces, entry(memory("4", seq=4)), entry(memory("5", seq=5))])
+
+    assert [m.id for m in await memories.neighbours(ADA, "s", 4, 4, 1)] == ["3a", "3b", "3c", "3d", "3e", "4", "5"]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 4, 4, 2)] == [*[2] * 5, *[3] * 5, 4, 5]
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 2, 2, 1)] == [*[1] * 5, *[2] * 5, *[3] * 5]
 
 
 async def test_neighbours_are_turns_of_the_same_session(memories: MemoryStore) -> None:
-    """Neither notes nor what was said elsewhere."""
+    """Neither notes, nor what was said elsewhere, nor what has no place in the line."""
     await memories.put(
         [
             entry(memory("note", seq=1, kind="note")),
+            entry(memory("placeless", seq=0)),
             entry(memory("elsewhere", seq=2, session="other")),
             entry(memory("bob's", BOB, seq=2)),
             entry(memory("turn", seq=4)),
         ]
     )
 
-    assert [m.id for m in await memories.neighbours(ADA, "s", 3, 5)] == ["turn"]
+    assert [m.id for m in await memories.neighbours(ADA, "s", 3, 3, 5)] == ["turn"]
 
 
 async def test_no_radius_no_neighbours(memories: MemoryStore) -> None:
-    """Radius 0 is nobody."""
-    await memories.put([entry(memory("m", seq=1))])
+    """Radius 0 is the turns asked for and nobody else."""
+    await memories.put([entry(memory(f"m{seq}", seq=seq)) for seq in (1, 2, 3)])
 
-    assert await memories.neighbours(ADA, "s", 2, 0) == []
+    assert [m.seq for m in await memories.neighbours(ADA, "s", 2, 2, 0)] == [2]
 
 
 async def test_delete_counts_what_existed(memories: MemoryStore) -> None:

@@ -17,14 +17,15 @@ async def test_scopes_never_mix(memories: MemoryStore) -> None:
         assert await memories.get(scope, ["m"]) == []
         assert (await memories.browse(scope)).items == ()
         assert await memories.search(scope, query(vector(1), "a"), 50) == []
-        assert await memories.neighbours(scope, "s", -1, 50) == []
+        assert await memories.neighbours(scope, "s", 1, 1, 50) == []
         assert await memories.delete(scope, ["m"]) == 0
-        await memories.put([entry(memory("m", scope, text=str(number)), words="a")])
+        await memories.put([entry(memory("m", scope, text=str(number), seq=2), words="a")])
 
     for number, scope in enumerate(LOOKALIKES):
         assert [m.text for m in await memories.get(scope, ["m"])] == [str(number)]
         assert [m.text for m in (await memories.browse(scope)).items] == [str(number)]
         assert [c.memory.text for c in await memories.search(scope, query(vector(1), "a"), 50)] == [str(number)]
+        assert [m.text for m in await memories.neighbours(scope, "s", 1, 1, 50)] == [str(number)]
         assert await memories.count(scope) == 1
 
 
@@ -92,7 +93,7 @@ async def test_calls_may_run_at_once(memories: MemoryStore) -> None:
         await memories.put([entry(memory(f"m{number}", seq=number), words="ab")])
         await memories.search(ADA, query(vector(1), "a"), 5)
         await memories.browse(BOB, limit=7)
-        await memories.neighbours(ADA, "s", number, 2)
+        await memories.neighbours(ADA, "s", number, number, 2)
         if number % 8 == 0:
             await memories.forget(Scope("acme", f"user {number}"))
         if number % 4 == 0:
@@ -137,7 +138,7 @@ async def test_a_closed_store_is_unavailable(memories_of: Opening) -> None:
         store.search(ADA, query(vector(1)), 5),
         store.get(ADA, ["m"]),
         store.browse(ADA),
-        store.neighbours(ADA, "s", 1, 2),
+        store.neighbours(ADA, "s", 1, 1, 2),
         store.delete(ADA, ["m"]),
         store.forget(ADA),
         store.count(ADA),

@@ -58,6 +58,14 @@ async def test_chains_are_opaque(sessions_of: Opening) -> None:
         assert await store.placed(ADA, IDS) == {id: placed(id, id, session=id) for id in IDS}
 
 
+async def test_what_was_just_placed_is_listed(sessions: SessionStore) -> None:
+    """Though nobody has waited for the disk."""
+    for number in range(50):
+        await sessions.place(ADA, str(number), placed(str(number), session=str(number), at=number))
+        assert [p.turn for p in (await sessions.placements(ADA, str(number))).items] == [str(number)]
+        assert (await sessions.sessions(ADA, limit=1)).items == ((str(number), 1, number),)
+
+
 async def test_sessions_are_listed_latest_first(sessions: SessionStore) -> None:
     """With how many turns they have and when the last one was."""
     await sessions.place(ADA, "1", placed("t1", session="old", at=1))

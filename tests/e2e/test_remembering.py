@@ -50,6 +50,17 @@ async def test_the_next_request_already_knows(worker: Worker, gateway: Running, 
             assert fact in worker.prompts[-1]
 
 
+async def test_a_request_may_choose_to_leave_nothing(worker: Worker, gateway: Running, user: str) -> None:
+    """Policy `none`, asked for by one request: the turn is neither journalled nor indexed, nor is anything recalled."""
+    async with sdk(f"{gateway.url}/v1", x_mneme_user=user) as client:
+        await tell(client, FACT, extra_body={"memory": {"policy": "none"}})
+        await gateway.indexed()
+        await tell(client, QUESTION)
+
+    assert FACT not in worker.prompts[-1]
+    assert [m.text for m in (await gateway.services.memories.browse(Scope("local", user))).items] in ([], [QUESTION])
+
+
 async def test_a_streamed_turn_is_remembered_with_its_reply(worker: Worker, gateway: Running, user: str) -> None:
     """The stream's pieces are kept as the message that they spell."""
     async with sdk(f"{gateway.url}/v1", x_mneme_user=user) as client:

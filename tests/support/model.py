@@ -121,15 +121,14 @@ class ModelMemories(Life):
         rest = [m for m in sorted(found, key=lambda m: m.id) if cursor is None or m.id > told(cursor)]
         return Page(tuple(rest[:limit]), f"after {rest[limit - 1].id}" if len(rest) > limit else None)
 
-    async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
+    async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         """See the port."""
         await self.ping()
-        line = sorted(
-            (e.memory for e in self._of(scope) if e.memory.session == session and e.memory.kind == "turn"),
-            key=lambda m: (m.seq, m.id),
-        )
-        before, after = [m for m in line if m.seq < seq], [m for m in line if m.seq > seq]
-        return [*before[max(len(before) - radius, 0) :], *after[:radius]]
+        own = [e.memory for e in self._of(scope) if e.memory.session == session and e.memory.kind == "turn"]
+        turns = sorted({m.seq for m in own if m.seq})
+        before, after = [s for s in turns if s < first], [s for s in turns if s > last]
+        near = {*before[max(len(before) - radius, 0) :], *(s for s in turns if first <= s <= last), *after[:radius]}
+        return sorted((m for m in own if m.seq in near), key=lambda m: (m.seq, m.id))
 
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
         """See the port."""

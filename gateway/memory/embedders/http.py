@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from gateway.errors import MemoryUnavailable
+from gateway.memory.ports import Source
 from gateway.memory.records import Vector
 
 _SECONDS = 10.0
@@ -25,11 +26,11 @@ class HttpEmbedder:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, base_url: str, model: str, key: str) -> AsyncIterator["HttpEmbedder"]:
-        """An embedder at `base_url` such as http://host:port/v1; `key` may be empty."""
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=_SECONDS) as client:
-            embedder = cls(client, model)
+    async def open(cls, source: Source) -> AsyncIterator["HttpEmbedder"]:
+        """The embedder at `source.url` such as http://host:port/v1; the key may be empty."""
+        headers = {"authorization": f"Bearer {source.key}"} if source.key else {}
+        async with httpx.AsyncClient(base_url=source.url, headers=headers, timeout=_SECONDS) as client:
+            embedder = cls(client, source.model)
             embedder._dimension = len((await embedder.embed(["dimension"]))[0])
             yield embedder
 

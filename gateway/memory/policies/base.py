@@ -14,6 +14,10 @@ class Policy(Protocol):
         """As in the table."""
 
     @property
+    def keeps(self) -> bool:
+        """Whether turns are kept at all; if not, they are not even journalled."""
+
+    @property
     def width(self) -> int:
         """Candidates asked for per signal; 0 means that recall is not wanted at all."""
 

@@ -11,6 +11,7 @@ class Nothing:
     """Remembers nothing."""
 
     name: str = "none"
+    keeps: bool = False
     width: int = 0
     radius: int = 0
     blend: tuple[float, ...] = (1.0,)

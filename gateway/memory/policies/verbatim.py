@@ -19,6 +19,7 @@ class Verbatim:
     """The default policy."""
 
     name: str = "verbatim"
+    keeps: bool = True
     width: int = 60
     radius: int = 2
     blend: tuple[float, ...] = (2.0, 1.0, 0.5)
@@ -26,11 +27,12 @@ class Verbatim:
     weights: Weights = field(default_factory=Weights)
 
     def keep(self, turn: Turn) -> tuple[Memory, ...]:
-        """One memory per turn; a long message becomes several, each whole in itself."""
+        """One memory per turn; a long message becomes several, each whole in itself. Their ids count up from the
+        turn's, so that they stand in a session's line in the order they were said."""
         texts = pieces(turn.user_text, self.piece_chars) or [""]
         return tuple(
             Memory(
-                id=turn.id if i == 0 else str(uuid.uuid5(uuid.UUID(turn.id), str(i))),
+                id=turn.id if i == 0 else str(uuid.UUID(int=(uuid.UUID(turn.id).int + i) % 2**128)),
                 scope=turn.scope,
                 session=turn.session,
                 text=text,

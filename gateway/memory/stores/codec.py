@@ -38,7 +38,6 @@ class Codec(Generic[T]):
         except ValueError as failed:
             raise MemoryUnavailable(f"A stored {self._kind.__name__.lower()} is damaged.") from failed
 
-
     def decode_if_whole(self, raw: bytes) -> T | None:
         """The record; None, and a line in the log, when the bytes were damaged: the others must not suffer for it."""
         try:

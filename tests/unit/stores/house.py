@@ -20,9 +20,11 @@ from tests.support.model import Clock
 
 @dataclass
 class Words:
-    """Hashed words; fails for texts with "poison", and for all when `away`. Counts what it was asked."""
+    """Hashed words; fails for texts with "poison", and for all when `away`; answers when the `gate` opens. Counts what
+    it was asked."""
 
     away: bool = False
+    gate: asyncio.Event | None = None
     asked: list[str] = field(default_factory=list)
     forgot: int = 0
     identity: str = "words"
@@ -32,6 +34,8 @@ class Words:
         """See ports.Embedder."""
         await self.ping()
         self.asked += texts
+        if self.gate:
+            await self.gate.wait()
         if any("poison" in text for text in texts):
             raise IndexError("poison")
         return [[x / math.hypot(*vector) for x in vector] for vector in map(hashed, texts)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import MemoryUnavailable
 from gateway.memory.curate import Curator
 from gateway.memory.policies.verbatim import Verbatim
 from gateway.memory.recall import Recaller
@@ -191,13 +192,72 @@ async def test_a_deletion_leaves_no_trace_in_the_neighbours(house: House) -> Non
 
 
 async def test_a_deleted_turn_that_was_waiting_is_not_indexed(house: House) -> None:
-    """It goes from the journal before the writer gets to it."""
+    """It goes from the journal before the writer gets to it, and counts."""
     (turn,) = await house.say("alpha")
-    await house.curator.delete(ADA, [turn.id])
+
+    assert await house.curator.delete(ADA, [turn.id, turn.id]) == 1
+
     await house.curator.index(10)
 
     assert await house.said() == []
     assert await house.journal.count(ADA) == 0
+
+
+async def test_a_turn_deleted_while_it_is_being_indexed_does_not_come_back(house: House) -> None:
+    """The deletion waits for the writer, and takes what it wrote."""
+    (turn,) = await house.say("alpha")
+    house.words.gate = asyncio.Event()
+    indexing = asyncio.create_task(house.curator.index(10))
+    while not house.words.asked:
+        await asyncio.sleep(0)
+    deleting = asyncio.create_task(house.curator.delete(ADA, [turn.id]))
+    await asyncio.sleep(0)
+    house.words.gate.set()
+
+    assert len(await indexing) == 1
+    assert await deleting == 1
+    assert await house.said() == []
+    assert await house.curator.index(10) == ()
+
+
+async def test_a_piece_of_a_long_turn_leaves_the_other_pieces(house: House) -> None:
+    """They are each other's neighbourhood, until one is deleted or edited."""
+    words = ["alpha", "beta", "gamma"]
+    await house.say("\n\n".join(f"{word} " * 110 for word in words))
+    await house.curator.index(10)
+    line = await house.memories.neighbours(ADA, "s", 1, 1, 0)
+    assert [m.text.split()[0] for m in line] == words
+    assert len(await house.near("beta")) == 3
+
+    await house.curator.edit(ADA, line[1].id, lambda m: replace(m, text="omega"))
+    assert (len(await house.near("beta")), len(await house.near("omega"))) == (0, 3)
+    assert len(await house.near("alpha")) == 3
+
+    await house.curator.delete(ADA, [line[0].id])
+    assert await house.near("alpha") == set()
+    assert len(await house.near("gamma")) == 2
+
+
+async def test_a_deletion_that_fails_half_way_can_be_repeated(house: House) -> None:
+    """Nothing of it stays behind that only the deleted memory could lead to."""
+    first, _ = await house.say("alpha", "beta")
+    await house.curator.index(10)
+    house.words.away = True
+    with pytest.raises(MemoryUnavailable):
+        await house.curator.delete(ADA, [first.id])
+    house.words.away = False
+
+    assert await house.curator.delete(ADA, [first.id]) == 1
+    assert await house.near("alpha") == set()
+
+
+async def test_what_has_no_place_in_a_session_stands_alone(house: House) -> None:
+    """An import without seq: neither each other's neighbours nor anybody's."""
+    await house.say("alpha")
+    await house.curator.index(10)
+    await house.curator.add([memory(word, text=word, seq=0) for word in ("omega", "psi")])
+
+    assert [await house.near(word) for word in ("omega", "psi", "alpha")] == [{"omega"}, {"psi"}, {"alpha"}]
 
 
 async def test_forget_counts_what_every_store_held(house: House) -> None:

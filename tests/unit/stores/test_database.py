@@ -4,8 +4,8 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -181,11 +181,70 @@ async def test_what_is_queued_at_the_end_is_written(tmp_path: Path) -> None:
         assert await SqliteSessions(database, trace_limit=1000).count(ADA) == 500
 
 
-async def test_a_damaged_row_is_named(database: Database) -> None:
-    """Bytes that were overwritten inside a record are no foreign error."""
-    journal = SqliteJournal(database)
-    await journal.append(turn("t"))
-    await database.write(lambda c: c.execute("UPDATE turns SET body = x'00'"))
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Somebody else holds the write lock until the end of the block."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
 
-    with pytest.raises(MemoryUnavailable, match="damaged"):
-        await journal.turns(ADA, ["t"])
+
+async def test_a_foreign_lock_delays_writes_and_loses_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """However many tries it takes, and in order; who waits for one may give up meanwhile."""
+    path = tmp_path / "mneme.db"
+    async with Database.open(path, durability="process", patience=0.01) as database:
+        journal = SqliteJournal(database)
+        with locked(path):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):  # many tries
+                    await journal.append(turn("a"))
+            appends = asyncio.gather(*(journal.append(turn(id)) for id in "bc"))
+            while database.queued < 3:
+                await asyncio.sleep(0)
+        numbers = await appends
+
+        assert numbers == sorted(numbers)
+        assert [t.id for t in await journal.claim(10)] == ["a", "b", "c"]
+        assert "another process has locked the database" in caplog.text
+
+
+async def test_closing_gives_up_what_is_locked_out_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a bounded time; also for a write whose caller has gone."""
+    path = tmp_path / "mneme.db"
+    with ExitStack() as others:
+        async with Database.open(path, durability="process", patience=0.05) as database:
+            others.enter_context(locked(path))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await SqliteJournal(database).append(turn("a"))
+            waiting = asyncio.create_task(SqliteJournal(database).append(turn("b")))
+            await asyncio.sleep(0)
+        with pytest.raises(MemoryUnavailable, match="locked"):
+            await waiting
+
+    assert "nobody waited for any more failed: database is locked" in caplog.text
+
+
+async def test_a_disk_that_cannot_be_written_fails_at_once(database: Database) -> None:
+    """No lock, so no waiting for its end."""
+    await database.write(lambda c: c.execute("PRAGMA query_only=ON"))
+
+    with pytest.raises(MemoryUnavailable, match="readonly"):
+        await SqliteJournal(database).append(turn("t"))
+
+
+async def test_what_is_erased_while_a_placement_waits_for_room_is_not_placed(tmp_path: Path) -> None:
+    """The queue is full when it comes; when there is room, what it rendered is gone. Its turn stays known."""
+    async with Database.open(tmp_path / "mneme.db", durability="process", limit=1) as database:
+        sessions = SqliteSessions(database, trace_limit=10)
+        async with stalled(database):
+            placing = asyncio.create_task(sessions.place(ADA, "chain", placed("t", "gone")))
+            await asyncio.sleep(0)
+            erasing = asyncio.create_task(sessions.erase_turns(ADA, ["gone"]))
+            await asyncio.sleep(0)
+        await asyncio.gather(placing, erasing)
+
+        for store in (sessions, SqliteSessions(database, trace_limit=10)):
+            assert await store.placed(ADA, ["chain"]) == {"chain": placed("t")}

@@ -8,6 +8,7 @@ import pytest
 from gateway.errors import DataDirectoryRefused
 from gateway.memory.embedders import minilm
 from gateway.memory.embedders.minilm import MiniLM
+from gateway.memory.ports import Source
 from tests.support.gateway import ROOT
 
 MODELS = ROOT / "build" / "test-models"
@@ -26,7 +27,7 @@ def copied(tmp_path: Path) -> Path:
 async def refusal(cache: Path, folder: Path | None = None) -> str:
     """Why opening is refused."""
     with pytest.raises(DataDirectoryRefused) as refused:
-        async with MiniLM.open(cache, folder):
+        async with MiniLM.open(Source(cache), folder):
             pass
     return refused.value.message
 
@@ -58,7 +59,7 @@ async def test_a_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
 
 async def test_a_damaged_graph_is_refused(tmp_path: Path) -> None:
     """The message names the file that may be deleted."""
-    async with MiniLM.open(MODELS):
+    async with MiniLM.open(Source(MODELS)):
         pass
     (built,) = MODELS.glob("*.onnx")
     (tmp_path / built.name).write_bytes(built.read_bytes()[:1_000_000])
@@ -75,7 +76,7 @@ async def test_a_cache_that_cannot_be_a_directory_is_refused(tmp_path: Path) -> 
 
 async def test_the_cache_holds_no_text() -> None:
     """Vectors stand under digests, and `forget` drops them."""
-    async with MiniLM.open(MODELS) as embedder:
+    async with MiniLM.open(Source(MODELS)) as embedder:
         await embedder.embed(["the canary sings"])
         held = vars(embedder)
         assert "canary" not in repr(held)

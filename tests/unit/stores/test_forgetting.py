@@ -64,7 +64,7 @@ async def test_forget_leaves_no_byte_of_the_user(tmp_path: Path) -> None:
 
         assert found(tmp_path, CANARY) == []
         assert await stores.journal.count(STAYS) == 60
-        assert await stores.sessions.count(STAYS) == 180
+        assert await stores.sessions.count(STAYS) == 120
         assert len(await stores.memories.search(STAYS, query(vector(1), "a"), 100)) == 60
     assert found(tmp_path, CANARY) == []
     assert found(tmp_path, "staying")

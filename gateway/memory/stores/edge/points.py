@@ -66,9 +66,9 @@ def to_point(entry: Entry) -> Point:
     return Point(point_id(memory.scope, memory.id), vectors, payload)
 
 
-def to_memory(payload: dict[str, Any] | None) -> Memory:
-    """The memory that a point holds; MemoryUnavailable when it is damaged."""
-    return _memories.decode((payload or {}).get(BODY, "").encode())
+def to_memory(payload: dict[str, Any] | None) -> Memory | None:
+    """The memory that a point holds; None, and a line in the log, when it is damaged."""
+    return _memories.decode_if_whole((payload or {}).get(BODY, "").encode())
 
 
 def to_sparse(sparse: Sparse) -> SparseVector:

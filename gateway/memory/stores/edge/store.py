@@ -5,7 +5,7 @@ import base64
 import logging
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,11 +17,13 @@ from qdrant_edge import (
     EdgeShard,
     FacetRequest,
     FieldCondition,
+    Filter,
     OrderBy,
     Query,
     QueryBatchRequest,
     QueryRequest,
     RangeFloat,
+    Record,
     ScrollRequest,
     UpdateOperation,
 )
@@ -50,6 +52,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _READERS = 2
 _ALL_USERS = 1_000_000
+_PAGE = 1000
 
 
 class EdgeStore:
@@ -88,7 +91,7 @@ class EdgeStore:
         def job(shard: EdgeShard) -> list[Candidate]:
             scores = _scores(shard, scope, query, limit)
             found = shard.retrieve([*scores], with_payload=[BODY], with_vector=False)
-            return [Candidate(to_memory(point.payload), scores[str(point.id)]) for point in found]
+            return [Candidate(memory, scores[id]) for id, memory in _memories(found).items()]
 
         return await self._read(job)
 
@@ -97,7 +100,7 @@ class EdgeStore:
         if not wanted:
             return []
         found = await self._read(lambda shard: shard.retrieve([*wanted], with_payload=[BODY], with_vector=False))
-        memories = {str(point.id): to_memory(point.payload) for point in found}
+        memories = _memories(found)
         return [memories[id] for id in wanted if id in memories]
 
     async def browse(
@@ -118,21 +121,20 @@ class EdgeStore:
         )
         points, after = await self._read(lambda shard: shard.scroll(request))
         next_cursor = None if after is None else base64.urlsafe_b64encode(uuid.UUID(str(after)).bytes).decode()
-        return Page(tuple(to_memory(point.payload) for point in points), next_cursor)
+        return Page(tuple(_memories(points).values()), next_cursor)
 
-    async def neighbours(self, scope: Scope, session: str, seq: int, radius: int) -> list[Memory]:
-        def side(around: RangeFloat, direction: Any) -> ScrollRequest:
-            conditions = (equals("session", session), equals("kind", "turn"), FieldCondition(key="seq", range=around))
-            order = OrderBy(key="seq", direction=direction)
-            return ScrollRequest(limit=radius, filter=within(scope, *conditions), with_payload=[BODY], order_by=order)
-
-        before, after = side(RangeFloat(lt=seq), Direction.Desc), side(RangeFloat(gt=seq), Direction.Asc)
+    async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
+        def turns(around: RangeFloat) -> Filter:
+            line = FieldCondition(key="seq", range=around)
+            return within(scope, equals("session", session), equals("kind", "turn"), line)
 
         def job(shard: EdgeShard) -> list[Memory]:
-            found = [to_memory(point.payload) for point in (*shard.scroll(before)[0], *shard.scroll(after)[0])]
-            return sorted(found, key=lambda memory: (memory.seq, memory.id))
+            start = _turns_away(shard, turns, first, radius, Direction.Desc)
+            end = _turns_away(shard, turns, last, radius, Direction.Asc)
+            found = _memories(_all_points(shard, turns(RangeFloat(gte=start, gt=0, lte=end))))
+            return sorted(found.values(), key=lambda memory: (memory.seq, memory.id))
 
-        return await self._read(job) if radius else []
+        return await self._read(job)
 
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
         wanted = [point_id(scope, id) for id in unique(ids)]
@@ -222,6 +224,37 @@ def _scores(shard: EdgeShard, scope: Scope, query: records.Query, limit: int) ->
         for point in points:
             scores.setdefault(str(point.id), {})[name] = point.score
     return scores
+
+
+def _turns_away(shard: EdgeShard, turns: Callable[[RangeFloat], Filter], seq: int, count: int, direction: Any) -> int:
+    """The seq of the turn that stands `count` turns before or after `seq`, or of the last one there is that way."""
+    forward = direction == Direction.Asc
+    while count:
+        beyond = RangeFloat(gt=seq) if forward else RangeFloat(gt=0, lt=seq)
+        order = OrderBy(key="seq", direction=direction)
+        request = ScrollRequest(limit=count, filter=turns(beyond), with_payload=["seq"], order_by=order)
+        found = {int((point.payload or {})["seq"]) for point in shard.scroll(request)[0]}
+        if not found:
+            break
+        count -= len(found)  # fewer than asked for where several memories are one turn
+        seq = max(found) if forward else min(found)
+    return seq
+
+
+def _all_points(shard: EdgeShard, only: Filter) -> list[Record]:
+    found, offset = [], None
+    while True:
+        request = ScrollRequest(offset=offset, limit=_PAGE, filter=only, with_payload=[BODY])
+        records, offset = shard.scroll(request)
+        found += records
+        if offset is None:
+            return found
+
+
+def _memories(points: Iterable[Record]) -> dict[str, Memory]:
+    """By point id, in the order given; damaged ones are left out."""
+    found = {str(point.id): to_memory(point.payload) for point in points}
+    return {id: memory for id, memory in found.items() if memory is not None}
 
 
 def _offset(cursor: str | None) -> str | None:

@@ -89,8 +89,9 @@ class SqliteSessions:
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
     ) -> Page[tuple[str, int, float]]:
+        """Asked in the writer's queue, so that what was just placed is found."""
         last, session = _unpack(cursor)
-        rows: list[Any] = await self._database.read(
+        rows: list[Any] = await self._database.write(
             lambda c: c.execute(_SESSIONS, (*who(scope), last, session, limit + 1)).fetchall()
         )
         items = tuple((text(name), count, at) for name, count, at in rows[:limit])
@@ -99,9 +100,10 @@ class SqliteSessions:
     async def placements(
         self, scope: Scope, session: str, *, cursor: str | None = None, limit: int = 50
     ) -> Page[Placed]:
+        """Asked in the writer's queue as well."""
         last, chain = (float("-inf"), b"") if cursor is None else _unpack(cursor)
         values = (*who(scope), blob(session), last, chain, limit + 1)
-        rows: list[Any] = await self._database.read(lambda c: c.execute(_PLACEMENTS, values).fetchall())
+        rows: list[Any] = await self._database.write(lambda c: c.execute(_PLACEMENTS, values).fetchall())
         items = tuple(placed for *_, body in rows[:limit] if (placed := _placements.decode_if_whole(body)))
         return Page(items, _pack(rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
 

@@ -1,0 +1,71 @@
+"""What a file of any shape comes down to: what was said, and questions with the turns that answer them. Pure nouns."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.memory.policies.base import Policy
+from gateway.memory.records import Memory, Scope, Turn
+
+NOBODY = Scope("", "")
+_IDS = uuid.UUID("6f2a3c52-0c0b-4b53-9d5a-3f2d1c6c9a10")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`gold` has the ids of the turns (or memories) that hold the answer, `sessions` their sessions; both are empty for
+    a question that nothing answers. `at` is when it is asked, in seconds since the epoch; 0 if the file does not say.
+    """
+
+    text: str
+    category: str
+    gold: tuple[str, ...]
+    sessions: tuple[str, ...]
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One conversation of many sessions: all that one user's memory is told, in order, and the questions about it.
+
+    `told` holds turns, or memories as a gateway exported them; their scope is not set yet. `labels` maps their ids to
+    the file's own names. `left_out` counts gold ids that nothing in the conversation has.
+    """
+
+    name: str
+    told: tuple[Turn | Memory, ...]
+    questions: tuple[Question, ...]
+    labels: Mapping[str, str]
+    left_out: int = 0
+
+
+def turn_id(sample: str, label: str) -> str:
+    """The same id for the same turn of the same file, every time: a result can be compared with a later one."""
+    return str(uuid.uuid5(_IDS, f"{sample}\n{label}"))
+
+
+def kept(sample: Sample, policy: Policy, scope: Scope) -> list[Memory]:
+    """The memories that the policy keeps of what was told, for the scope."""
+    memories: list[Memory] = []
+    for said in sample.told:
+        own = replace(said, scope=scope)
+        memories += policy.keep(own) if isinstance(own, Turn) else (own,)
+    return memories
+
+
+def origin(memory: Memory, labels: Mapping[str, str]) -> str:
+    """The id of what was told that a memory is of: its own, or the turn's where it is a later piece of a long one."""
+    if memory.id in labels:
+        return memory.id
+    return next((source for source in memory.sources if source in labels), memory.id)
+
+
+def half(name: str) -> str:
+    """Which half of a file a conversation belongs to, by its name alone: "dev" or "held-out"."""
+    return "held-out" if hashlib.sha256(name.encode()).digest()[0] % 2 else "dev"
+
+
+def chosen(samples: Sequence[Sample], split: str, names: Sequence[str]) -> tuple[Sample, ...]:
+    """Those of one half ("all" for both) that are named; no names means all of them."""
+    return tuple(s for s in samples if split in ("all", half(s.name)) and (not names or s.name in names))

@@ -1,0 +1,26 @@
+"""What wiring refuses before anything is opened."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import SettingsRefused
+from gateway.settings import Settings
+from gateway.wiring import open_services
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"policy": "telepathy"}, "MNEME_POLICY=telepathy .* none, verbatim"),
+        ({"embedder": "magic"}, "MNEME_EMBEDDER=magic .* minilm, http"),
+    ],
+)
+async def test_a_name_that_no_table_has_is_refused(settings: dict[str, str], said: str, tmp_path: Path) -> None:
+    """The knob is named and so are the choices; no data directory comes about."""
+    data = tmp_path / "data"
+    with pytest.raises(SettingsRefused, match=said):
+        async with open_services(Settings(data=data, **settings)):
+            pass
+
+    assert not data.exists()
