@@ -45,6 +45,8 @@ def main() -> int:
     except OSError as failed:  # such as a report that cannot be written
         _say(f"mneme: {failed}", error=True)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -20,7 +20,7 @@ async def test_a_name_that_no_table_has_is_refused(settings: dict[str, str], sai
     """The knob is named and so are the choices; no data directory comes about."""
     data = tmp_path / "data"
     with pytest.raises(SettingsRefused, match=said):
-        async with open_services(Settings(data=data, **settings)):
+        async with open_services(Settings.model_validate({"data": data, **settings})):
             pass
 
     assert not data.exists()

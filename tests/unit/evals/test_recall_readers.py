@@ -207,7 +207,7 @@ def test_a_wrong_line_is_named(tmp_path: Path) -> None:
     """In JSON Lines by its number."""
     memories, questions = export(tmp_path, '{"id": "m1", "text": "Hm."}', '{"id": "m2"}')
 
-    with pytest.raises(DatasetRefused, match="the export, line 2: .*text"):
+    with pytest.raises(DatasetRefused, match=r"the export, line 2: .*text"):
         load(memories, questions)
 
 
@@ -215,13 +215,13 @@ def test_beam_without_questions_is_refused(tmp_path: Path) -> None:
     """A chat alone measures nothing."""
     (tmp_path / "chat.json").write_text(json.dumps(CHAT))
 
-    with pytest.raises(DatasetRefused, match="no chat.json has"):
+    with pytest.raises(DatasetRefused, match=r"no chat\.json has"):
         load(tmp_path, None)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """As the system calls it."""
-    with pytest.raises(DatasetRefused, match="none.json cannot be read"):
+    with pytest.raises(DatasetRefused, match=r"none\.json cannot be read"):
         load(tmp_path / "none.json", None)
 
 
@@ -251,4 +251,4 @@ def test_the_halves_share_nothing() -> None:
 
 def test_a_conversations_half_depends_on_its_name_alone() -> None:
     """A conversation never moves between the halves when others come or go."""
-    assert [half(f"conv-{i}") for i in range(1, 6)] == ["dev", "held-out", "held-out", "dev", "dev"]
+    assert [half(f"conv-{i}") for i in range(1, 6)] == ["dev", "dev", "held-out", "dev", "dev"]

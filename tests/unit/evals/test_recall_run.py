@@ -1,8 +1,13 @@
 """`mneme eval recall` from end to end on a made-up file: embedded stores, a live gateway, reports, resuming."""
 
+import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,7 @@ import pytest
 
 from gateway.evals.locomo import DatasetRefused
 from gateway.evals.recall.embedded import Opener
+from gateway.evals.recall.live import GatewayRefused
 from gateway.evals.recall.run import Plan, run
 from gateway.services import Services
 from gateway.settings import Settings
@@ -22,6 +28,15 @@ FACTS = {
     "bo": ["Bo plays the cello in a quartet.", "My dentist is called Dr. Winter.", "The old oak fell in the storm."],
 }
 QUESTIONS = {"ada": "Where does Ada keep her bees?", "bo": "Which instrument does Bo play?"}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an evaluation left behind."""
+
+    folder: Path
+    report: dict[str, Any]
+    said: str
 
 
 def file(tmp_path: Path) -> Path:
@@ -48,7 +63,8 @@ async def small(data: Path) -> AsyncIterator[Services]:
     models = ROOT / "build" / "test-models"
     models.mkdir(parents=True, exist_ok=True)
     (data / "models").symlink_to(models)
-    async with open_services(Settings(data=data, upstream=NOWHERE)) as services:
+    chosen: dict[str, Any] = {"data": data, "upstream": NOWHERE}
+    async with open_services(Settings(**chosen)) as services:
         yield services
 
 
@@ -67,56 +83,56 @@ async def evaluate(tmp_path: Path, opener: Opener = small, **changes: Any) -> tu
     return json.loads((tmp_path / "out.json").read_bytes()), "\n".join(said)
 
 
-async def test_it_measures_the_embedded_stores(tmp_path: Path) -> None:
-    """Both questions find the turn that answers them, first of all."""
-    report, _ = await evaluate(tmp_path)
-
-    assert report["overall"]["R@5 micro"]["value"] == 1.0
-    assert (report["conversations"], report["turns"], report["questions"]) == (["ada", "bo"], 6, 2)
-
-
-async def test_a_conversation_does_not_know_the_others(tmp_path: Path) -> None:
-    """Alone it gives the very same marks as after another one."""
-    both, alone = tmp_path / "both", tmp_path / "alone"
-    both.mkdir()
-    alone.mkdir()
-    await evaluate(both)
-    await evaluate(alone, conversations=("bo",))
-
-    assert _marks(both)["bo"] == _marks(alone)["bo"]
-
-
-def _marks(folder: Path) -> dict[str, Any]:
+def marks(folder: Path) -> dict[str, Any]:
     """The per-question file by conversation, without times."""
     lines = (folder / "out.questions.jsonl").read_text().splitlines()
     return {one["conversation"]: {**one, "millis": 0} for one in map(json.loads, lines)}
 
 
-async def test_every_question_is_told_with_its_hits(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """One evaluation of both conversations, for the tests that only look at what it left behind."""
+    folder = tmp_path_factory.mktemp("done")
+    report, said = asyncio.run(evaluate(folder, markdown=folder / "out.md"))
+    return Done(folder, report, said)
+
+
+def test_it_measures_the_embedded_stores(done: Done) -> None:
+    """Both questions find the turn that answers them, first of all."""
+    report = done.report
+
+    assert report["overall"]["R@5 micro"]["value"] == 1.0
+    assert (report["conversations"], report["turns"], report["questions"]) == (["ada", "bo"], 6, 2)
+
+
+async def test_a_conversation_does_not_know_the_others(done: Done, tmp_path: Path) -> None:
+    """Alone it gives the very same marks as after another one."""
+    await evaluate(tmp_path, conversations=("bo",))
+
+    assert marks(done.folder)["bo"] == marks(tmp_path)["bo"]
+
+
+def test_every_question_is_told_with_its_hits(done: Done) -> None:
     """For error analysis: gold ranks by the file's names, the best texts and their signals."""
-    await evaluate(tmp_path, conversations=("ada",))
-    marks = _marks(tmp_path)["ada"]
+    found = marks(done.folder)["ada"]
 
-    assert marks["ranks"] == {"D1:1": 1}
-    assert marks["top"][0]["text"] == "Kim: My sister Ada keeps bees in Riga."
-    assert {"dense_turn", "bm25_near"} <= marks["top"][0]["signals"].keys()
+    assert found["ranks"] == {"D1:1": 1}
+    assert found["top"][0]["text"] == "Kim: My sister Ada keeps bees in Riga."
+    assert {"dense_turn", "bm25_near"} <= found["top"][0]["signals"].keys()
 
 
-async def test_a_report_says_what_it_rests_on(tmp_path: Path) -> None:
+def test_a_report_says_what_it_rests_on(done: Done) -> None:
     """Policy with its weights, embedder, the file's digest: what makes two reports comparable."""
-    report, _ = await evaluate(tmp_path, conversations=("ada",))
-    configuration = report["configuration"]
+    configuration = done.report["configuration"]
 
     assert "Weights(" in configuration["policy"]
     assert configuration.keys() >= {"embedder", "digest", "shape", "where"}
 
 
-async def test_the_page_is_what_is_said(tmp_path: Path) -> None:
+def test_the_page_is_what_is_said(done: Done) -> None:
     """Markdown in the file and on the terminal, with a row per measure."""
-    _, said = await evaluate(tmp_path, conversations=("ada",), markdown=tmp_path / "out.md")
-
-    assert (tmp_path / "out.md").read_text() == said
-    assert "| R@10 micro | 1.000 |" in said
+    assert (done.folder / "out.md").read_text() == done.said
+    assert "| R@10 micro | 1.000 |" in done.said
 
 
 async def test_resuming_asks_nothing_twice(tmp_path: Path) -> None:
@@ -144,16 +160,13 @@ async def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
     assert [json.loads(line)["key"] for line in parts.read_bytes().split(b"\n")] == ["another", old["key"]]
 
 
-async def test_a_report_is_compared_in_pairs(tmp_path: Path) -> None:
-    """With another report's per-question file: here the same questions with the same answers."""
-    await evaluate(tmp_path)
-    (tmp_path / "out.json").rename(tmp_path / "before.json")
-    (tmp_path / "out.questions.jsonl").rename(tmp_path / "before.questions.jsonl")
-    report, said = await evaluate(tmp_path, compare=tmp_path / "before.json", resume=False)
+async def test_a_report_is_compared_in_pairs(done: Done, tmp_path: Path) -> None:
+    """With another report's per-question file: over the questions that both have, here with the same answers."""
+    report, said = await evaluate(tmp_path, conversations=("bo",), compare=done.folder / "out.json")
 
-    assert report["compared"]["questions"] == 2
+    assert report["compared"]["questions"] == 1
     assert report["compared"]["measures"]["R@10 mean"]["difference"] == 0
-    assert "Compared on 2 questions" in said
+    assert "Compared on 1 questions" in said
 
 
 @pytest.mark.parametrize(
@@ -161,7 +174,7 @@ async def test_a_report_is_compared_in_pairs(tmp_path: Path) -> None:
     [
         ({"conversations": ("cy",)}, "no conversation 'cy'"),
         ({"compare": Path("gone.json")}, "gone.questions.jsonl cannot be read"),
-        ({"split": "held-out", "conversations": ("ada",)}, "half"),
+        ({"split": "dev", "conversations": ("ada",)}, "half"),
     ],
 )
 async def test_a_plan_that_cannot_be_is_refused_first(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
@@ -170,15 +183,25 @@ async def test_a_plan_that_cannot_be_is_refused_first(tmp_path: Path, changes: d
         await evaluate(tmp_path, unopened, **changes)
 
 
-async def test_a_live_gateway_gives_the_same_marks(tmp_path: Path) -> None:
+async def test_a_live_gateway_gives_the_same_marks(done: Done, tmp_path: Path) -> None:
     """Through import and search of its admin API; and nothing of it stays there."""
-    embedded, live = tmp_path / "embedded", tmp_path / "live"
-    embedded.mkdir()
-    live.mkdir()
-    await evaluate(embedded)
     async with running_gateway(tmp_path / "data", NOWHERE) as gateway:
-        await evaluate(live, unopened, base_url=f"{gateway.url}/v1")
+        await evaluate(tmp_path, unopened, base_url=f"{gateway.url}/v1")
         users = await gateway.services.memories.users("local")
 
-    assert {n: m["ranks"] for n, m in _marks(live).items()} == {n: m["ranks"] for n, m in _marks(embedded).items()}
+    assert {n: m["ranks"] for n, m in marks(tmp_path).items()} == {n: m["ranks"] for n, m in marks(done.folder).items()}
     assert users == {}
+
+
+async def test_a_gateway_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """With what failed, and before anything is told."""
+    with pytest.raises(GatewayRefused, match=r"/admin/stats"):
+        await evaluate(tmp_path, unopened, base_url=NOWHERE)
+
+
+def test_the_command_refuses_with_one_line(tmp_path: Path) -> None:
+    """Exit status 1 and what is wrong, not a traceback."""
+    call = [sys.executable, "-m", "gateway", "eval", "recall", "gone.json", "--json", "out.json"]
+    ended = subprocess.run(call, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+
+    assert (ended.returncode, ended.stderr) == (1, b"mneme: gone.json cannot be read: No such file or directory\n")

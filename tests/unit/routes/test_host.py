@@ -7,7 +7,7 @@ from gateway.routes.host import is_local
 
 @pytest.mark.parametrize(
     "host",
-    [None, b"localhost", b"LOCALHOST:8080", b"127.0.0.1", b"127.0.0.2:80", b"127.0.0.1:80", b"[::1]", b"[::1]:8080", b"localhost:"],
+    [None, b"localhost", b"LOCALHOST:8080", b"127.0.0.1", b"127.0.0.2:80", b"[::1]", b"[::1]:8080", b"localhost:"],
 )
 def test_loopback_names_are_local(host: bytes | None) -> None:
     """With or without a port; no header comes from no browser."""

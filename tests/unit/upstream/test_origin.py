@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trustme
 
 from gateway.errors import SettingsRefused, UpstreamBroke, UpstreamUnreachable
 from gateway.upstream.client import Patience, Upstream
@@ -17,7 +18,8 @@ from gateway.upstream.origin import Origin
 from tests.support.puppet import OK, puppet_worker, read_head
 
 PATIENT = Patience(connect=5.0, first_byte=10.0, idle=10.0)
-PAPERS = Path(__file__).parents[2] / "support" / "localhost.pem"
+AUTHORITY = trustme.CA()
+PAPERS = AUTHORITY.issue_cert("localhost", "127.0.0.1", "::1")
 LINE = partial(Line, 5.0, 5.0)
 
 
@@ -26,7 +28,7 @@ async def server(host: str = "127.0.0.1", *, tls: bool = False, answer: bytes = 
     """Answers one request per connection and closes it; the port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH) if tls else None
     if context is not None:
-        context.load_cert_chain(PAPERS)
+        PAPERS.configure_cert(context)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -51,9 +53,10 @@ async def fetched(base_url: str) -> bytes:
 
 
 @pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test's own certificate is one of the system's."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(PAPERS))
+def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The test's own authority is one of the system's."""
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
@@ -86,7 +89,7 @@ async def test_a_large_answer_passes_tls(trusted: None) -> None:
 async def test_an_unknown_certificate_is_named() -> None:
     """The operator reads what is wrong, not that something is."""
     async with server(tls=True) as port:
-        with pytest.raises(UpstreamUnreachable, match="certificate is not trusted: self-signed certificate"):
+        with pytest.raises(UpstreamUnreachable, match="certificate is not trusted: unable to get local issuer"):
             await fetched(f"https://localhost:{port}/v1")
 
 
