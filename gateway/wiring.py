@@ -49,7 +49,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         embedder = await _embedder(settings, stack)
         memories = await stack.enter_async_context(
             EdgeStore.open(
-                settings.data / "memories", embedder_identity=embedder.identity, dimension=embedder.dimension
+                settings.data / "memories",
+                embedder_identity=embedder.identity,
+                dimension=embedder.dimension,
+                durability=settings.durability,
             )
         )
         known: dict[str, Policy] = {name: _named(target)() for name, target in policies.TABLE.items()}

@@ -58,8 +58,9 @@ _PAGE = 1000
 class EdgeStore:
     """See ports.MemoryStore. Made by `open`."""
 
-    def __init__(self, path: Path, dimension: int, shard: EdgeShard) -> None:
+    def __init__(self, path: Path, dimension: int, shard: EdgeShard, *, syncs: bool) -> None:
         self._path = path
+        self._syncs = syncs
         self._dimension = dimension
         self._shard = shard
         # A reader holds one; who swaps the shard holds all of them, so nobody reads while there is none.
@@ -69,12 +70,16 @@ class EdgeStore:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, *, embedder_identity: str, dimension: int) -> AsyncIterator["EdgeStore"]:
-        """The store in `path`. DataDirectoryRefused when it is in use, damaged, or filled by another embedder."""
+    async def open(
+        cls, path: Path, *, embedder_identity: str, dimension: int, durability: str = "process"
+    ) -> AsyncIterator["EdgeStore"]:
+        """The store in `path`; `durability` "power" syncs what is put before it is called done. DataDirectoryRefused
+        when it is in use, damaged, or filled by another embedder."""
         directory.make(path)
         with directory.locked(path / "lock"):
             disk.check_stamp(path, embedder_identity, dimension)
-            store = cls(path, dimension, await asyncio.to_thread(disk.open_shard, path, dimension))
+            shard = await asyncio.to_thread(disk.open_shard, path, dimension)
+            store = cls(path, dimension, shard, syncs=durability == "power")
             try:
                 yield store
             finally:
@@ -83,6 +88,8 @@ class EdgeStore:
     async def put(self, entries: Sequence[Entry]) -> None:
         def job(shard: EdgeShard) -> None:
             shard.update(UpdateOperation.upsert_points([to_point(entry) for entry in entries]))
+            if self._syncs:
+                shard.flush()
 
         if entries:
             await self._write(job)
