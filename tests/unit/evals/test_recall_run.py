@@ -183,6 +183,13 @@ async def test_a_plan_that_cannot_be_is_refused_first(tmp_path: Path, changes: d
         await evaluate(tmp_path, unopened, **changes)
 
 
+async def test_a_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """As the system calls it, whatever tasks were at work around it."""
+    with pytest.raises(FileNotFoundError, match=r"out\.parts\.jsonl"):
+        plan = Plan(file=file(tmp_path), json=tmp_path / "gone" / "out.json", conversations=("ada",))
+        await run(plan, small, lambda _: None)
+
+
 async def test_a_live_gateway_gives_the_same_marks(done: Done, tmp_path: Path) -> None:
     """Through import and search of its admin API; and nothing of it stays there."""
     async with running_gateway(tmp_path / "data", NOWHERE) as gateway:
