@@ -163,6 +163,7 @@ def configure(
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # whoever asks is who is connected, whatever a header says
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(drain_seconds),
     )

@@ -108,16 +108,21 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 @asynccontextmanager
 async def _working(writer: Writer, windows: Windows, drain_seconds: float) -> AsyncIterator[None]:
     """The background tasks, owned here: the writer ends when nothing is pending, or at the drain's limit."""
+    failed: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(writer.run())
         watching = tasks.create_task(windows.watch())
         try:
             yield
+        except Exception as error:  # noqa: BLE001  # raised again below, as itself instead of inside a group
+            failed = error
         finally:
             watching.cancel()
             writer.stop()
             await asyncio.wait({writing}, timeout=drain_seconds)
             writing.cancel()
+    if failed is not None:
+        raise failed
 
 
 async def _embedder(settings: Settings, stack: AsyncExitStack) -> Embedder:

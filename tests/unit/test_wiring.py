@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import SettingsRefused
+from gateway.errors import NotFound, SettingsRefused
 from gateway.settings import Settings
 from gateway.wiring import open_services
 
@@ -24,3 +24,10 @@ async def test_a_name_that_no_table_has_is_refused(settings: dict[str, str], sai
             pass
 
     assert not data.exists()
+
+
+async def test_what_goes_wrong_while_services_are_open_leaves_as_itself(tmp_path: Path) -> None:
+    """Not inside the group of the background tasks, where nobody would recognise it."""
+    with pytest.raises(NotFound):
+        async with open_services(Settings.model_validate({"data": tmp_path, "upstream": "http://127.0.0.1:9/v1"})):
+            raise NotFound("nothing of the kind")

@@ -31,13 +31,8 @@ class Embedded:
     async def open(cls, opener: Opener) -> AsyncIterator["Embedded"]:
         """On fresh stores in a temporary directory, which is removed in the end."""
         with TemporaryDirectory(prefix="mneme-eval-") as data:
-            try:
-                async with opener(Path(data)) as services:
-                    yield cls(services)
-            except ExceptionGroup as group:  # the services' task group wraps whatever goes wrong while they are open
-                if len(group.exceptions) == 1:
-                    raise group.exceptions[0] from None
-                raise
+            async with opener(Path(data)) as services:
+                yield cls(services)
 
     @property
     def identity(self) -> dict[str, str]:
