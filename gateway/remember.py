@@ -20,6 +20,7 @@ from gateway.question import Question
 
 log = logging.getLogger(__name__)
 
+_AT_ONCE = 3
 _TRACED_HITS = 50
 _TRACED_CHARS = 1000
 
@@ -48,6 +49,8 @@ class Rememberer:
     deadline: float
     clock: Callable[[], float]
     redacts: bool = True
+    # Under a crowd, a few recalls that end in time are worth more than many that are cut in their middle.
+    _turnstile: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def remember(self, question: Question, tale: Tale) -> Known:
         """Where we are, and what helps; as much of it as the deadline allows."""
@@ -60,7 +63,8 @@ class Rememberer:
             async with asyncio.timeout(self.deadline):
                 place = await locate(self.sessions, scope, session, keys, now, asides, opening, step)
                 known = self._placed(question, place)
-                pinned, recall = await asyncio.gather(self._pinned(question, known), self._recall(question, known))
+                async with self._turnstile:
+                    pinned, recall = await asyncio.gather(self._pinned(question, known), self._recall(question, known))
                 return replace(known, pinned=pinned, recall=recall)
         except TimeoutError:
             tale.skip("recall-deadline")
