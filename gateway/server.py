@@ -5,6 +5,7 @@ Rule: when it returns, every answer has ended or was cut by the drain's limit; c
 
 import asyncio
 import math
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.errors import BadRequest, BodyTimeout, HeadersTooLarge, MnemeError
+from gateway.errors import BadRequest, BodyTimeout, HeadersTooLarge, MnemeError, SettingsRefused
 from gateway.wire import envelope
 
 _KEEP_ALIVE_SECONDS = 75
@@ -170,11 +171,24 @@ def configure(
 
 
 async def serve(app: Any, host: str, port: int, drain_seconds: float, ready: Callable[[int], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then let running answers end. `ready` is told the port once it listens."""
+    """Serve until SIGINT or SIGTERM, then let running answers end. `ready` is told the port once it listens.
+    SettingsRefused when the address cannot be had."""
+    await _probe(host, port)
     # uvicorn raises the signal again once it has stopped; by default that would kill us before the stores are closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _already_stopping)
     await _Server(configure(app, host, port, drain_seconds), ready).serve()
+
+
+async def _probe(host: str, port: int) -> None:
+    """uvicorn would log a number and end the process; the operator should read what to do."""
+    try:
+        probe = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
+    except OSError as taken:
+        reason = os.strerror(taken.errno) if taken.errno else taken
+        raise SettingsRefused(f"Cannot listen on {host}:{port} ({reason}): set MNEME_HOST or MNEME_PORT.") from taken
+    probe.close()
+    await probe.wait_closed()
 
 
 def _already_stopping(_number: int, _frame: FrameType | None) -> None:

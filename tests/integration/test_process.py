@@ -1,10 +1,13 @@
 """The real process with its own event loop (uvloop): what the tests see inside their own loop holds there too."""
 
 import asyncio
+import os
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,9 +19,10 @@ import uvloop
 
 from gateway.server import configure
 from tests.integration.test_disconnect import event, said
-from tests.support.gateway import spawned_gateway
+from tests.support.gateway import ROOT, spawned_gateway
 from tests.support.puppet import Puppet, puppet_worker, read_head
 from tests.support.raw import ask, wire
+from tests.support.upstream import scripted_upstream
 
 pytestmark = pytest.mark.slow
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
@@ -138,3 +142,19 @@ def test_events_do_not_wait_for_each_other_on_the_wire() -> None:
 
 async def _silent(scope: Any, receive: Any, send: Any) -> None:
     """An application that nobody asks."""
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """Exit status 1, and one line that says which and what to do."""
+    async with scripted_upstream() as other:
+        port = other.url.rpartition(":")[2].removesuffix("/v1")
+        env = {**os.environ, "MNEME_DATA": str(tmp_path), "MNEME_PORT": port, "MNEME_UPSTREAM": other.url}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", "serve", cwd=ROOT, env=env, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await process.communicate()
+
+    assert process.returncode == 1
+    assert (
+        said.decode().splitlines()[-1].startswith(f"mneme: Cannot listen on 127.0.0.1:{port} (Address already in use)")
+    )
