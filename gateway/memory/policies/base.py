@@ -28,7 +28,7 @@ class Policy(Protocol):
     @property
     def blend(self) -> tuple[float, ...]:
         """Weights of the vectors that are blended into the neighbourhood's: the memory's own, then by distance up to
-        `radius`. (Embedding the joined texts instead costs twenty times more and finds no more on LoCoMo.)"""
+        `radius`. (Embedding the joined texts instead costs many times more, and found no more on LoCoMo.)"""
 
     def keep(self, turn: Turn) -> tuple[Memory, ...]:
         """The memories that a turn leaves behind. The first one's id is the turn's; all ids are derived from it."""
