@@ -1,4 +1,4 @@
-"""`mneme serve | eval recall`: parses, calls, prints. No logic."""
+"""`mneme serve | eval recall | eval fit | eval speed`: parses, calls, prints. No logic."""
 
 import argparse
 import asyncio
@@ -12,8 +12,13 @@ import uvloop
 from gateway import __version__
 from gateway.app import build_app
 from gateway.errors import MnemeError
-from gateway.evals.recall import command
-from gateway.evals.recall.run import run
+from gateway.evals.fit import command as fit_command
+from gateway.evals.fit.run import run as run_fit
+from gateway.evals.recall import command as recall_command
+from gateway.evals.recall.embedded import Opener
+from gateway.evals.recall.run import run as run_recall
+from gateway.evals.speed import command as speed_command
+from gateway.evals.speed.run import run as run_speed
 from gateway.server import serve
 from gateway.settings import LOCAL_KEY, Settings, read_settings
 from gateway.wiring import open_services
@@ -58,20 +63,34 @@ def _parser() -> argparse.ArgumentParser:
         "serve", help="gateway, writer and embedded stores in one process (MNEME_* sets it up)"
     )
     serving.set_defaults(job=lambda settings, _: _serve(settings), log_level=logging.INFO)
-    evals = commands.add_parser("eval", help="measure memory on a file of your own").add_subparsers(required=True)
+    evals = commands.add_parser("eval", help="measure memory").add_subparsers(required=True)
     recall = evals.add_parser("recall", help="how well questions find the turns that answer them")
-    command.arguments(recall)
+    recall_command.arguments(recall)
     recall.set_defaults(job=_eval_recall, log_level=logging.WARNING)
+    fit = evals.add_parser("fit", help="the ranker's weights, fitted to conversations and checked on others")
+    fit_command.arguments(fit)
+    fit.set_defaults(job=_eval_fit, log_level=logging.WARNING)
+    speed = evals.add_parser("speed", help="how fast a question is, and how that grows with what is remembered")
+    speed_command.arguments(speed)
+    speed.set_defaults(job=_eval_speed, log_level=logging.WARNING)
     return parser
 
 
 def _eval_recall(settings: Settings, given: argparse.Namespace) -> Coroutine[Any, Any, None]:
     """On stores and an embedder as MNEME_* sets them up, but in a directory of its own and in front of the reader."""
-    return run(
-        command.plan(given),
-        lambda data: open_services(settings.model_copy(update={"data": data, "upstream": ""})),
-        _say,
-    )
+    return run_recall(recall_command.plan(given), _of_its_own(settings), _say)
+
+
+def _eval_fit(settings: Settings, given: argparse.Namespace) -> Coroutine[Any, Any, None]:
+    return run_fit(fit_command.plan(given), _of_its_own(settings), _say)
+
+
+def _eval_speed(settings: Settings, given: argparse.Namespace) -> Coroutine[Any, Any, None]:
+    return run_speed(speed_command.plan(given), _of_its_own(settings), _say)
+
+
+def _of_its_own(settings: Settings) -> Opener:
+    return lambda data: open_services(settings.model_copy(update={"data": data, "upstream": ""}))
 
 
 async def _serve(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """The only file that picks adapters. One AsyncExitStack opens them in order and closes them in reverse."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,9 +9,10 @@ from importlib import import_module
 from typing import Any
 
 from gateway.admit import Keyring, parse_keys
-from gateway.errors import SettingsRefused
+from gateway.errors import DataDirectoryRefused, SettingsRefused
 from gateway.memory import embedders, policies
 from gateway.memory.curate import Curator
+from gateway.memory.embedders import minilm_words
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Source
 from gateway.memory.recall import Recaller
@@ -19,6 +21,7 @@ from gateway.memory.retain import Retainer
 from gateway.memory.stores import directory
 from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
+from gateway.memory.words import Words
 from gateway.remember import Rememberer
 from gateway.seal import Seal, open_secret
 from gateway.services import Gate, Services
@@ -28,6 +31,8 @@ from gateway.turn import Story
 from gateway.upstream.client import Patience, Upstream
 from gateway.upstream.embedded import embedded_reader
 from gateway.upstream.windows import Windows
+
+log = logging.getLogger(__name__)
 
 # Of the recall deadline, for the vectors of turns that the writer has not got to.
 _PENDING_SHARE = 0.4
@@ -55,7 +60,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 durability=settings.durability,
             )
         )
-        known: dict[str, Policy] = {name: _named(target)() for name, target in policies.TABLE.items()}
+        words = await _words(settings)
+        known: dict[str, Policy] = {name: _named(target).over(words) for name, target in policies.TABLE.items()}
         upstream = await _upstream(settings, stack)
         windows = Windows(upstream, settings.context_tokens)
         curator = Curator(memories, sessions, journal, embedder, known[settings.policy], time.time)
@@ -130,6 +136,17 @@ async def _embedder(settings: Settings, stack: AsyncExitStack) -> Embedder:
     source = Source(settings.data / "models", settings.embedder_url, settings.embedder_model, key)
     embedder: Embedder = await stack.enter_async_context(_named(embedders.TABLE[settings.embedder]).open(source))
     return embedder
+
+
+async def _words(settings: Settings) -> Words:
+    """MiniLM's table, whichever embedder there is; without the weights words are told apart by their letters only."""
+    try:
+        return await minilm_words.words(settings.data / "models")
+    except DataDirectoryRefused as missing:
+        if settings.embedder == "minilm":
+            raise
+        log.warning("recall goes without word vectors: %s", missing.message)
+        return Words.none()
 
 
 async def _upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:

@@ -81,7 +81,10 @@ def test_every_policy_file_stands_in_the_table() -> None:
         target.split(":")[0].rpartition(".")[2] for target in import_module("gateway.memory.policies").TABLE.values()
     }
 
-    assert {p.stem for p in folder.glob("*.py")} - table == {"__init__", "base", "pieces", "ranker"}
+    rooms = {p.parent.name for p in folder.glob("*/__init__.py")}
+
+    assert {p.stem for p in folder.glob("*.py")} - table == {"__init__", "base", "pieces"}
+    assert rooms == {"ranker", "changes", "times"}  # what policies share and no policy is
 
 
 @pytest.mark.parametrize("path", [p for p in TESTS if p.name.startswith("test_")], ids=name)

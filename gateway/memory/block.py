@@ -6,9 +6,10 @@ remembered can close the block or open another one: inside a block the marker's 
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 
 from gateway.memory.records import Memory
 
@@ -35,18 +36,26 @@ _SENTENCE = re.compile(r"(?<=[.!?…])[\"”')\]]*\s+|\n+")
 _REPLY_CHARS = 240
 _DAY_SECONDS = 86_400
 _WORTHWHILE_WORDS = 3
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def render(memories: Iterable[Memory]) -> str:
-    """The block for these memories, oldest first; "" for none. Deterministic: no ids, scores or present time."""
-    lines = [line(memory) for memory in sorted(memories, key=lambda m: (m.at, m.seq, m.id))]
+def render(memories: Iterable[Memory], remarks: Mapping[str, str] = _NONE) -> str:
+    """The block for these memories, oldest first; "" for none. `remarks` are on some of them, by id. Deterministic: no
+    ids, scores or present time."""
+    lines = [line(memory, remarks.get(memory.id, "")) for memory in sorted(memories, key=lambda m: (m.at, m.seq, m.id))]
     return "\n".join([_OPEN, *lines, _CLOSE]) if lines else ""
 
 
-def line(memory: Memory) -> str:
-    """One memory as one line: when it was said, by whom, what, and the assistant's reply where it says something."""
+def earlier(changed: float | None) -> str:
+    """The remark on what was taken back: when, in seconds since the epoch; None leaves the day out."""
+    return "earlier, since changed" if changed is None else f"earlier, changed {_day(changed)}"
+
+
+def line(memory: Memory, remark: str = "") -> str:
+    """One memory as one line: when it was said, by whom (and a remark on it), what, and the assistant's reply where it
+    says something."""
     speaker = "note" if memory.kind == "note" else memory.trust
-    said = f"[{_day(memory.at)}] {speaker}: {_harmless(memory.text)}"
+    said = f"[{_day(memory.at)}] {speaker}{remark and f' ({remark})'}: {_harmless(memory.text)}"
     if not worthwhile(memory.reply):
         return said
     reply = _harmless(memory.reply)

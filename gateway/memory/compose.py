@@ -33,32 +33,40 @@ class Fitted:
 def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: str, placed: frozenset[str]) -> Fitted:
     """Take pinned memories, then hits best first, until the budget (estimated tokens) is spent.
 
-    `standing` is the text that the prompt already holds, `placed` the ids that earlier turns of it already render.
+    `standing` is the text that the prompt already holds, `placed` the ids that earlier turns of it already render. A
+    hit that was taken back is marked if what takes it back is in the prompt too: a mark alone would only confuse.
     """
     taken: list[Memory] = []
-    ids: set[str] = set(placed)
+    # What the prompt holds, and since when where this block tells it: a mark in it must not outlive what it tells of.
+    there: dict[str, float | None] = dict.fromkeys(placed)
     left = budget - tokens(block.render([_EMPTY]))
     for memory in pinned:
         cost = _cost(memory)
-        if memory.id not in ids and cost <= left:
+        if memory.id not in there and cost <= left:
             taken.append(memory)
-            ids.add(memory.id)
+            there[memory.id] = memory.at
             left -= cost
     judged: list[Hit] = []
+    remarks: dict[str, str] = {}
     for hit in hits:
-        cost = 0
-        reason = hit.dropped or _standing(hit.memory, ids, standing)
-        if not reason:
-            cost = _cost(hit.memory) if left >= _SHORTEST else _SHORTEST
-            reason = "over budget" if cost > left else ""
+        reason = hit.dropped or _standing(hit.memory, there, standing)
+        if reason and not hit.dropped:
+            hit = replace(hit, dropped=reason)
+            there.setdefault(hit.memory.id)
         if reason:
-            judged.append(replace(hit, dropped=reason) if reason != hit.dropped else hit)
+            judged.append(hit)
+            continue
+        remark = block.earlier(there[hit.superseded]) if hit.superseded in there else ""
+        cost = _cost(hit.memory, remark) if left >= _SHORTEST else _SHORTEST
+        if cost > left:
+            judged.append(replace(hit, dropped="over budget"))
             continue
         judged.append(hit)
         taken.append(hit.memory)
-        ids.add(hit.memory.id)
+        there[hit.memory.id] = hit.memory.at
+        remarks[hit.memory.id] = remark
         left -= cost
-    text = block.render(taken)
+    text = block.render(taken, remarks)
     return Fitted(text, tokens(text), tuple(m.id for m in taken), tuple(judged))
 
 
@@ -66,16 +74,16 @@ _EMPTY = Memory(id="", scope=None, session="", text="")  # type: ignore[arg-type
 _SHORTEST = tokens(block.line(_EMPTY)) + 1
 
 
-def _standing(memory: Memory, ids: set[str], standing: str) -> str:
-    if memory.id in ids:
+def _standing(memory: Memory, there: Mapping[str, float | None], standing: str) -> str:
+    if memory.id in there:
         return "already recalled in this conversation"
     if memory.text and memory.text in standing:
         return "already in the prompt"
     return ""
 
 
-def _cost(memory: Memory) -> int:
-    return tokens(block.line(memory) + "\n")
+def _cost(memory: Memory, remark: str = "") -> int:
+    return tokens(block.line(memory, remark) + "\n")
 
 
 def first_kept(head: int, sizes: Sequence[int], limit: int, kept_before: int) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from gateway.memory import lexical
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
-from gateway.memory.records import Entry, Former, Memory, Scope, Turn, Vector
+from gateway.memory.records import Entry, Former, Memory, Scope, Sparse, Turn, Vector
 
 Group = tuple[Scope, str]
 Row = tuple[Memory, Sequence[Memory], Sequence[Memory]]
@@ -141,17 +141,24 @@ class Curator:
 
     async def _entries(self, rows: Sequence[Row]) -> list[Entry]:
         texts = [*dict.fromkeys(m.text for memory, before, after in rows for m in (memory, *before, *after))]
-        vectors = dict(zip(texts, await self.embedder.embed(texts), strict=True))
+        # Beside each other, and beside requests: the terms of a batch take longer than a request should wait for.
+        embedded, terms = await asyncio.gather(self.embedder.embed(texts), asyncio.to_thread(self._terms, rows))
+        vectors = dict(zip(texts, embedded, strict=True))
         arrays = {text: np.asarray(vector) for text, vector in vectors.items()}
         entries = []
-        for memory, before, after in rows:
-            near = self.policy.near(memory, before, after)
+        for (memory, before, after), sparse in zip(rows, terms, strict=True):
             blended = _blend(arrays, memory, before, after, self.policy.blend)
-            dense = {"turn": vectors[memory.text], "near": blended}
-            entries.append(
-                Entry(memory, dense, {"turn": lexical.document(memory.text), "near": lexical.document(near)})
-            )
+            entries.append(Entry(memory, {"turn": vectors[memory.text], "near": blended}, sparse))
         return entries
+
+    def _terms(self, rows: Sequence[Row]) -> list[dict[str, Sparse]]:
+        return [
+            {
+                "turn": lexical.document(memory.text),
+                "near": lexical.document(self.policy.near(memory, before, after)),
+            }
+            for memory, before, after in rows
+        ]
 
 
 def _stands_in_line(memory: Memory) -> bool:

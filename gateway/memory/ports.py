@@ -32,7 +32,15 @@ class MemoryStore(Protocol):
         """Insert or replace by memory id. Durable against process death on return."""
 
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
-        """Union over the four signals of each one's `limit` best active memories, in no particular order."""
+        """At most `limit` active memories, most promising first, each with all its signals: of the union of the four
+        signals' `limit` best those with the greatest sum of standard scores, of equals the lower ids (see fuse).
+
+        Beside them, where the query names times: of those said within its periods the `fuse.IN_TIME` nearest by
+        dense_near, and of its first or last turns `fuse.AT_AN_END`, by seq.
+
+        A store may choose by the signals that found a memory, and find approximately. BM25 weighs terms by their rarity
+        among the scope's active memories; in a scope of thousands a store may count otherwise.
+        """
 
     async def get(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
         """Those of `ids` that exist in the scope, in the order asked."""
@@ -65,6 +73,9 @@ class MemoryStore(Protocol):
 
     async def users(self, tenant: str) -> dict[str, int]:
         """Users of the tenant and how many memories each has."""
+
+    async def settled(self) -> None:
+        """Return once whatever the store builds in the background, to answer faster, is built or given up."""
 
     async def ping(self) -> None:
         """Raise MemoryUnavailable unless the store answers."""

@@ -31,13 +31,16 @@ class Recaller:
         asked = gist(question)
         if not policy.width or not asked.strip():
             return Recall()
+        return Recall(tuple(policy.rank(asked, await self.candidates(policy, scope, asked, now), now)))
+
+    async def candidates(self, policy: Policy, scope: Scope, asked: str, now: float) -> list[Candidate]:
+        """What is ranked for a question of which only the gist is left."""
         vectors, waiting = await asyncio.gather(self.embedder.embed([asked]), self.journal.pending(scope, _PENDING))
-        query = Query(vectors[0], lexical.query(asked))
+        query = Query(vectors[0], lexical.query(asked), policy.times(asked, now))
         found = await self.memories.search(scope, query, policy.width)
         indexed = {candidate.memory.id for candidate in found}
         fresh = [m for turn in waiting for m in policy.keep(turn) if m.id not in indexed]
-        found += await self._unindexed(fresh, query)
-        return Recall(tuple(policy.rank(asked, found, now)))
+        return found + await self._unindexed(fresh, query)
 
     async def pinned(self, scope: Scope, limit: int = 20) -> tuple[Memory, ...]:
         """What the user's conversations always start with."""

@@ -52,7 +52,7 @@ class Former:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Memory:
     """One thing remembered. `text` is what the user (or operator) said; `reply` what the assistant said to it.
 
@@ -96,11 +96,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """The times that a question is about: periods, each [start, end) in seconds since the epoch, and whether it wants
+    the first or the last thing that was ever said."""
+
+    periods: tuple[tuple[float, float], ...] = ()
+    end: Literal["first", "last", ""] = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
-    """A question in both spaces."""
+    """A question in both spaces, and in time."""
 
     dense: Vector
     sparse: Sparse
+    times: Times = Times()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +124,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A candidate after the policy ranked it. `dropped` says why it was not injected; empty means it was."""
+    """A candidate after the policy ranked it. `dropped` says why it was not injected; empty means it was.
+
+    `superseded` is the id of a later memory of the same user that takes back what this one says, "" for none.
+    """
 
     memory: Memory
     score: float
     signals: Mapping[str, float]
     dropped: str = ""
+    superseded: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
 """What every MemoryStore promises."""
 
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 
 from gateway.errors import BadRequest
+from gateway.memory.fuse import AT_AN_END, IN_TIME
 from gateway.memory.ports import MemoryStore
-from gateway.memory.records import Former, Memory, Scope
+from gateway.memory.records import Former, Memory, Scope, Times
 from tests.contracts.conftest import Opening
 from tests.contracts.samples import ADA, BOB, IDS, NO_CURSORS, entry, memory, query, shuffled, vector
 
@@ -113,20 +117,48 @@ async def test_search_tells_which_signal_found_what(memories: MemoryStore) -> No
     assert found["words"]["bm25_turn"] > 0
 
 
-async def test_search_keeps_the_best_of_each_signal(memories: MemoryStore) -> None:
-    """With limit 1, one memory per signal, each the best there is."""
-    await memories.put(
-        [
-            entry(memory("by turn"), turn=vector(1), near=vector(0, 1)),
-            entry(memory("by near"), turn=vector(0, 1), near=vector(1)),
-            entry(memory("by words"), turn=vector(0, 0, 1), near=vector(0, 0, 1), words="ab"),
-            entry(memory("by fewer words"), turn=vector(0, 0, 1), near=vector(0, 0, 1), words="a"),
-        ]
-    )
+async def test_search_gives_the_most_promising(memories: MemoryStore) -> None:
+    """At most `limit`, the best first."""
+    near = [vector(1, 0.3 * n) for n in range(9)]
+    await memories.put([entry(memory(f"m{n}"), turn=near[n], near=near[n], words="abcdefgh"[n:]) for n in range(9)])
 
-    found = {c.memory.id: {*c.signals} for c in await memories.search(ADA, query(vector(1), "ab"), 1)}
+    for limit in range(1, 10):
+        found = [c.memory.id for c in await memories.search(ADA, query(vector(1), "abcdefgh"), limit)]
+        assert found == [f"m{n}" for n in range(limit)]
 
-    assert found == {"by turn": {"dense_turn"}, "by near": {"dense_near"}, "by words": {"bm25_turn", "bm25_near"}}
+
+async def test_one_signal_alone_finds(memories: MemoryStore) -> None:
+    """What is best by words is found beside what is best by sense, and the other way round."""
+    await memories.put([entry(memory(f"m{n}"), turn=vector(1, n), near=vector(1, n)) for n in range(1, 20)])
+    await memories.put([entry(memory("words"), turn=vector(-1), near=vector(-1), words="ab")])
+
+    assert "words" in [c.memory.id for c in await memories.search(ADA, query(vector(1), "ab"), 3)]
+    assert "m1" in [c.memory.id for c in await memories.search(ADA, query(vector(1), "ab"), 3)]
+
+
+async def test_of_equals_the_lower_id_is_found(memories: MemoryStore) -> None:
+    """The same question has the same answer, in whatever order the memories came."""
+    ids = shuffled(9)
+    await memories.put([entry(memory(id), words="a") for id in ids])
+
+    assert {c.memory.id for c in await memories.search(ADA, query(vector(1), "a"), 9)} == {*ids}
+    found = [c.memory.id for c in await memories.search(ADA, query(vector(1), "a"), 50)]
+    assert found == sorted(ids)
+
+
+async def test_rarity_is_among_ones_own(memories: MemoryStore) -> None:
+    """What other users say, and what is archived or was deleted, changes no score."""
+    await memories.put([entry(memory(f"m{i}"), words="ab" if i else "a") for i in range(5)])
+    await memories.put([entry(memory("wordless"))])
+    before = {c.memory.id: c.signals for c in await memories.search(ADA, query(vector(1), "ab"), 50)}
+    await memories.put([entry(memory(f"m{i}", BOB), words="b") for i in range(50)])
+    await memories.put([entry(memory(f"old{i}", status="archived"), words="b") for i in range(20)])
+    await memories.put([entry(memory(f"gone{i}"), words="b") for i in range(20)])
+    await memories.delete(ADA, [f"gone{i}" for i in range(20)])
+
+    after = {c.memory.id: c.signals for c in await memories.search(ADA, query(vector(1), "ab"), 50)}
+    assert after.keys() == before.keys()
+    assert all(after[id] == pytest.approx(before[id], rel=1e-5) for id in before)
 
 
 async def test_rare_words_weigh_more(memories: MemoryStore) -> None:
@@ -269,3 +301,48 @@ async def test_everything_survives_reopening(memories_of: Opening) -> None:
 async def test_an_open_store_answers(memories: MemoryStore) -> None:
     """ping raises nothing."""
     await memories.ping()
+
+
+async def test_what_was_said_in_a_period_is_found_whatever_its_words(memories: MemoryStore) -> None:
+    """Beside the most promising, and with its signals; what was said outside of it is not."""
+    await memories.put([entry(memory(f"{n:02}", at=float(n)), turn=vector(0, 1), near=vector(0, 1)) for n in range(30)])
+    await memories.put([entry(memory("near"), turn=vector(1), near=vector(1))])
+
+    found = await memories.search(ADA, replace(query(vector(1), "a"), times=Times(((10.0, 12.0), (20.0, 21.0)))), 1)
+
+    assert [c.memory.id for c in found[:1]] == ["near"]
+    assert {c.memory.id for c in found[1:]} == {"10", "11", "20"}
+    assert all("dense_near" in c.signals for c in found)
+
+
+async def test_of_a_period_only_so_many_are_found_nearest_first(memories: MemoryStore) -> None:
+    """A long period does not bring in everything."""
+    await memories.put([entry(memory(f"{n:02}", at=5.0), near=vector(1, n / 10)) for n in range(2 * IN_TIME)])
+
+    found = await memories.search(ADA, replace(query(vector(1), ""), times=Times(((5.0, 6.0),))), 1)
+
+    assert {c.memory.id for c in found} == {f"{n:02}" for n in range(IN_TIME)}
+
+
+@pytest.mark.parametrize(("end", "expected"), [("first", range(1, 1 + AT_AN_END)), ("last", range(31 - AT_AN_END, 31))])
+async def test_the_first_and_the_last_turns_are_found(
+    memories: MemoryStore, end: Literal["first", "last"], expected: range
+) -> None:
+    """By their place in the line; what has none is no turn."""
+    await memories.put([entry(memory(f"{n:02}", seq=n), turn=vector(0, 1), near=vector(0, 1)) for n in range(1, 31)])
+    await memories.put([entry(memory("near", seq=0), turn=vector(1), near=vector(1))])
+
+    found = await memories.search(ADA, replace(query(vector(1), ""), times=Times(end=end)), 1)
+
+    assert {c.memory.id for c in found} == {"near", *(f"{n:02}" for n in expected)}
+
+
+async def test_times_find_nothing_of_others_and_nothing_archived(memories: MemoryStore) -> None:
+    """The scope's filter holds for periods and ends as for signals."""
+    await memories.put(
+        [entry(memory("other", scope=BOB, at=5.0, seq=1)), entry(memory("gone", at=5.0, seq=2, status="archived"))]
+    )
+
+    asked = replace(query(vector(1), "a"), times=Times(((0.0, 9.0),), "first"))
+
+    assert await memories.search(ADA, asked, 5) == []

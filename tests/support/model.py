@@ -8,6 +8,7 @@ from operator import mul
 from typing import TypeVar
 
 from gateway.errors import BadRequest, MemoryUnavailable
+from gateway.memory.fuse import AT_AN_END, IN_TIME, SIGNALS, column, promise, shortlist
 from gateway.memory.records import (
     Candidate,
     Entry,
@@ -84,15 +85,21 @@ class ModelMemories(Life):
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         """See the port."""
         await self.ping()
-        active = [entry for entry in self._of(scope) if entry.memory.status == "active"]
-        signals: dict[str, dict[str, float]] = {}
+        active = sorted((e for e in self._of(scope) if e.memory.status == "active"), key=lambda e: e.memory.id)
+        found: list[dict[str, float]] = [{} for _ in active]
         for name in ("turn", "near"):
-            dense = {entry.memory.id: dot(query.dense, entry.dense[name]) for entry in active}
-            words = {entry.memory.id: self._bm25(name, query.sparse, entry.sparse[name]) for entry in active}
-            for signal, scores in ((f"dense_{name}", dense), (f"bm25_{name}", {k: v for k, v in words.items() if v})):
-                for id in sorted(scores, key=lambda id: -scores[id])[:limit]:
-                    signals.setdefault(id, {})[signal] = scores[id]
-        return [Candidate(self.rows[scope, id].memory, found) for id, found in signals.items()]
+            held = [entry.sparse[name] for entry in active]
+            for i, entry in enumerate(active):
+                found[i][f"dense_{name}"] = dot(query.dense, entry.dense[name])
+                if words := _bm25(query.sparse, held[i], held):
+                    found[i][f"bm25_{name}"] = words
+        union = sorted({i for signal in SIGNALS for i in _best(found, signal, limit)})
+        signals = [found[i] for i in union]
+        promises = promise([column(signals, signal) for signal in SIGNALS])
+        best = shortlist(promises, [active[i].memory.id for i in union], limit)
+        chosen = [union[place] for place in best]
+        chosen += [i for i in _of_times(query, active, found) if i not in chosen]
+        return [Candidate(active[i].memory, found[i]) for i in chosen]
 
     async def get(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
         """See the port."""
@@ -150,15 +157,35 @@ class ModelMemories(Life):
         names = [scope.user for scope, _ in self.rows if scope.tenant == tenant]
         return {name: names.count(name) for name in names}
 
+    async def settled(self) -> None:
+        """See the port."""
+        await self.ping()
+
     def _of(self, scope: Scope) -> list[Entry]:
         return [entry for (where, _), entry in self.rows.items() if where == scope]
 
-    def _bm25(self, name: str, asked: Sparse, held: Sparse) -> float:
-        """Weights times rarity; rarity is counted over all scopes, as a store with one index does."""
-        documents = [terms for entry in self.rows.values() if (terms := set(entry.sparse[name].indices))]
-        weights, score = dict(zip(held.indices, held.values, strict=True)), 0.0
-        for term, weight in zip(asked.indices, asked.values, strict=True):
-            having = len([terms for terms in documents if term in terms])
-            rarity = math.log((len(documents) - having + 0.5) / (having + 0.5) + 1)
-            score += weight * weights.get(term, 0.0) * rarity
-        return score
+
+def _of_times(query: Query, active: Sequence[Entry], found: Sequence[dict[str, float]]) -> list[int]:
+    """Places of what was said in the periods and at the end that the query asks for."""
+    times = query.times
+    then = [i for i, e in enumerate(active) if any(start <= e.memory.at < end for start, end in times.periods)]
+    chosen = sorted(then, key=lambda i: -found[i]["dense_near"])[:IN_TIME]
+    line = sorted((i for i, e in enumerate(active) if e.memory.seq), key=lambda i: active[i].memory.seq)
+    ends = {"first": line[:AT_AN_END], "last": line[-AT_AN_END:], "": []}
+    return [*dict.fromkeys([*chosen, *ends[times.end]])]
+
+
+def _best(found: Sequence[dict[str, float]], signal: str, limit: int) -> list[int]:
+    """Of equals the ones that come first."""
+    having = [i for i, signals in enumerate(found) if signal in signals]
+    return sorted(having, key=lambda i: -found[i][signal])[:limit]
+
+
+def _bm25(asked: Sparse, held: Sparse, documents: Sequence[Sparse]) -> float:
+    """Weights times rarity, which is counted among these documents."""
+    weights, score = dict(zip(held.indices, held.values, strict=True)), 0.0
+    for term, weight in zip(asked.indices, asked.values, strict=True):
+        having = len([document for document in documents if term in document.indices])
+        rarity = math.log((len(documents) - having + 0.5) / (having + 0.5) + 1)
+        score += weight * weights.get(term, 0.0) * rarity
+    return score

@@ -19,7 +19,7 @@ _QUOTES = 3
 _WORTHWHILE = 0.5  # of the best sentence's score
 _BLOCK = re.compile(r"<mneme-memory\b[^<>]*>((?:(?!<mneme-memory\b).)*?)</mneme-memory>", re.S | re.I)
 _MARKER = re.compile(r"</?mneme-memory\b[^<>]*>", re.I)
-_RECALLED = re.compile(r"\[([^\]]{1,40})\] \w+: (.*)")
+_RECALLED = re.compile(r"\[([^\]]{1,40})\] \w+(?: \([^()]{1,40}\))?: (.*)")
 _OWN_QUOTE = re.compile(r"- (.*?)(?: \(([^()]{1,40})\))?")
 _TITLES = r"(?<!\bDr\.)(?<!\bMr\.)(?<!\bMs\.)(?<!\bMrs\.)(?<!\bSt\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
 _END = re.compile(rf"(?<=[.!?…]){_TITLES}\s+|(?<=[.!?…][\"”’)\]])\s+|(?<=[。！？])|\n+")
@@ -99,7 +99,8 @@ def _read(message: Message) -> Iterator[Sentence]:
 
 
 def _recalled(line: str) -> Iterator[Sentence]:
-    """`[day] speaker: text | assistant: reply`; an answer of ours among the replies only repeats another line."""
+    """`[day] speaker (remark): text | assistant: reply`, most without a remark; an answer of ours among the
+    replies only repeats another line."""
     match = _RECALLED.fullmatch(line)
     day, text = match.groups() if match else ("", line)
     for part in text.split(" | assistant: "):

@@ -15,6 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, metavar="OTHER", help="another report's JSON, compared in pairs")
     parser.add_argument("--conversations", default="", metavar="A,B", help="only these, by name")
     parser.add_argument("--split", choices=("dev", "held-out", "all"), default="all", help="half of the conversations")
+    parser.add_argument("--turns", type=_some, default=0, metavar="N", help="tell only the first N turns of each")
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run of the same kind has found")
     parser.add_argument("--base-url", default="", help="a running gateway; without it embedded stores are filled")
     parser.add_argument("--admin-key", default="", help="that gateway's MNEME_ADMIN_KEY, if it has one")
@@ -32,8 +33,16 @@ def plan(given: argparse.Namespace) -> Plan:
         compare=given.compare,
         conversations=names,
         split=given.split,
+        turns=given.turns,
         resume=given.resume,
         base_url=given.base_url,
         admin_key=given.admin_key,
         tenant=given.tenant,
     )
+
+
+def _some(told: str) -> int:
+    """A whole number from 1 up."""
+    if not told.isdecimal() or int(told) < 1:
+        raise argparse.ArgumentTypeError(f"{told!r} is no whole number from 1 up")
+    return int(told)

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from gateway.evals.recall.sample import Sample, kept
 from gateway.evals.recall.subject import Found, Told
 from gateway.memory.policies.base import Policy
-from gateway.memory.records import Scope
+from gateway.memory.recall import gist
+from gateway.memory.records import Candidate, Scope
 from gateway.services import Services
 
 Opener = Callable[[Path], AbstractAsyncContextManager[Services]]
@@ -36,10 +37,10 @@ class Embedded:
 
     @property
     def identity(self) -> dict[str, str]:
-        return {"where": "embedded", "policy": repr(self._policy), "embedder": self.services.embedder.identity}
+        return {"where": "embedded", "policy": repr(self.policy), "embedder": self.services.embedder.identity}
 
     async def tell(self, sample: Sample) -> Told:
-        memories = kept(sample, self._policy, _SCOPE)
+        memories = kept(sample, self.policy, _SCOPE)
         began = time.perf_counter()
         for at in range(0, len(memories), _BATCH):
             await self.services.curator.add(memories[at : at + _BATCH])
@@ -48,12 +49,18 @@ class Embedded:
     async def ask(self, question: str, at: float) -> Found:
         recaller = self.services.story.rememberer.recaller
         began = time.perf_counter()
-        recall = await recaller.recall(self._policy, _SCOPE, question, at or self.services.clock())
+        recall = await recaller.recall(self.policy, _SCOPE, question, at or self.services.clock())
         return Found(recall.hits, (time.perf_counter() - began) * 1000)
+
+    async def candidates(self, question: str, at: float) -> tuple[list[Candidate], float]:
+        """What recall would rank for the question, and as at which moment."""
+        recaller, now = self.services.story.rememberer.recaller, at or self.services.clock()
+        return await recaller.candidates(self.policy, _SCOPE, gist(question), now), now
 
     async def forget(self) -> None:
         await self.services.curator.forget(_SCOPE)
 
     @property
-    def _policy(self) -> Policy:
+    def policy(self) -> Policy:
+        """Whose recall it is."""
         return self.services.policies[self.services.story.default_policy]

@@ -17,6 +17,7 @@ from gateway.evals.recall.subject import Found, Told
 from gateway.memory.policies import TABLE
 from gateway.memory.policies.base import Policy
 from gateway.memory.records import Hit, Scope
+from gateway.memory.words import Words
 
 _SECONDS = 300.0
 _MOST_HITS = 200
@@ -52,7 +53,7 @@ class Live:
                 raise GatewayRefused(f"{root} has the policy {card.get('name')!r}, which is unknown here.")
             module, _, name = TABLE[card["name"]].partition(":")
             identity = {"where": root, "policy": str(card), "embedder": str(stats.get("embedder"))}
-            yield cls(plain, scope, getattr(import_module(module), name)(), identity)
+            yield cls(plain, scope, getattr(import_module(module), name).over(Words.none()), identity)
 
     async def tell(self, sample: Sample) -> Told:
         memories = kept(sample, self.policy, self.scope)

@@ -14,7 +14,7 @@ TURNS, SESSIONS = (5, 10, 20, 50), (1, 5, 10)
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """A question that the memory of `conversation` cannot help, of a `kind` ("others", "general"): what it injected."""
+    """A question that the memory of `conversation` cannot help, and what it injected; kinds are those of `unhelped`."""
 
     conversation: str
     kind: str

@@ -19,12 +19,14 @@ from gateway.evals.recall.subject import Told
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was found out about one conversation; `turns` were told, `left_out` gold ids did not exist."""
+    """What was found out about one conversation; `turns` were told, `left_out` gold ids did not exist, `unasked`
+    questions have evidence that was not told."""
 
     conversation: str
     turns: int
     told: Told
     left_out: int
+    unasked: int
     marks: tuple[Marks, ...]
     quiet: tuple[Quiet, ...]
 

@@ -66,6 +66,7 @@ def _document(report: Report) -> dict[str, Any]:
         "with_evidence": sum(bool(one.ranks or one.session_ranks) for one in marks),
         "evidence": sum(len(one.ranks) for one in marks),
         "left_out": sum(part.left_out for part in report.parts),
+        "unasked": sum(part.unasked for part in report.parts),
         "overall": _plain(estimates(measures(marks), [one.conversation for one in marks])),
         "silence": _plain(estimates(silence(quiet), [one.conversation for one in quiet])),
         "categories": {c: _brief([m for m in marks if m.category == c]) for c in sorted({m.category for m in marks})},
@@ -112,6 +113,7 @@ def _markdown(told: Mapping[str, Any]) -> str:
         f"{len(told['conversations'])} conversations ({told['split']}), {told['turns']} turns, "
         f"{told['questions']} questions, "
         f"{told['with_evidence']} of them with evidence ({told['evidence']} turns; {told['left_out']} ids left out).",
+        *_begun(told["configuration"], told["unasked"]),
         f"Per question p50 {told['millis']['p50']:.1f} ms, p95 {told['millis']['p95']:.1f} ms, embedding included. "
         f"Indexed {_number(speed)} turns/s. Peak memory of this process {told['peak_rss_mib']:.0f} MiB.",
         "",
@@ -127,6 +129,16 @@ def _markdown(told: Mapping[str, Any]) -> str:
         *_comparison(told["compared"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _begun(configuration: Mapping[str, Any], unasked: int) -> list[str]:
+    """What a run on the beginnings of conversations leaves out."""
+    if not configuration["turns"]:
+        return []
+    return [
+        f"Of each conversation no more than the first {configuration['turns']} turns were told; "
+        f"{unasked} questions need later ones and were not asked."
+    ]
 
 
 def _split(by: str, groups: Mapping[str, Mapping[str, Any]]) -> list[str]:

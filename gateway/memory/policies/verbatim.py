@@ -9,9 +9,14 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gateway.memory.derived import Derived
+from gateway.memory.policies.changes import settle
 from gateway.memory.policies.pieces import pieces
 from gateway.memory.policies.ranker import Weights, judge
-from gateway.memory.records import Candidate, Hit, Memory, Turn
+from gateway.memory.policies.ranker.moments import wanted
+from gateway.memory.policies.ranker.texts import Told, told
+from gateway.memory.records import Candidate, Hit, Memory, Times, Turn
+from gateway.memory.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,16 @@ class Verbatim:
     blend: tuple[float, ...] = (2.0, 1.0, 0.5)
     piece_chars: int = 900
     weights: Weights = field(default_factory=Weights)
+    words: Words = field(default_factory=Words.none, repr=False, compare=False)
+    _read: Derived[Told] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_read", Derived(lambda memory: told(memory.text, self.words)))
+
+    @classmethod
+    def over(cls, words: Words) -> "Verbatim":
+        """As it comes."""
+        return cls(words=words)
 
     def keep(self, turn: Turn) -> tuple[Memory, ...]:
         """One memory per turn; a long message becomes several, each whole in itself. Their ids count up from the
@@ -50,6 +65,10 @@ class Verbatim:
         own = f"{memory.text}\n{memory.reply}" if memory.reply else memory.text
         return "\n".join([*(m.text for m in before), own, *(m.text for m in after)])
 
+    def times(self, question: str, now: float) -> Times:
+        """What the question names."""
+        return wanted(question, now)
+
     def rank(self, question: str, candidates: Sequence[Candidate], now: float) -> list[Hit]:
-        """By the ranker; silent where nothing here helps the question."""
-        return judge(question, candidates, self.weights)
+        """By the ranker; silent where nothing here helps the question. A correction stands before what it corrects."""
+        return settle(judge(question, candidates, self.weights, now, self.words, self._read))

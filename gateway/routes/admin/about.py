@@ -61,13 +61,20 @@ async def _tenant(memories: MemoryStore, tenant: str) -> dict[str, Any]:
 
 
 def _card(policy: Policy, default: bool) -> dict[str, Any]:
-    knobs = [field for field in dataclasses.fields(policy) if field.name != "name"]  # type: ignore[arg-type]
+    knobs = [f for f in dataclasses.fields(policy) if f.repr and f.name != "name"]  # type: ignore[arg-type]
     return {
         "name": policy.name,
         "about": (type(policy).__doc__ or "").partition("\n")[0],
         "default": default,
-        "knobs": [{"name": f.name, "type": _word(f.type), "value": getattr(policy, f.name)} for f in knobs],
+        "knobs": [{"name": f.name, "type": _word(f.type), "value": _plain(getattr(policy, f.name))} for f in knobs],
     }
+
+
+def _plain(value: Any) -> Any:
+    """Knobs may hold knobs. What their repr leaves out is no knob: word vectors would be megabytes."""
+    if not dataclasses.is_dataclass(value):
+        return value
+    return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
 
 
 def _word(kind: Any) -> str:

@@ -121,12 +121,14 @@ def test_nothing_to_measure_is_not_a_number() -> None:
 
 
 def test_silence_by_hand() -> None:
-    """Of two questions of others' one injects 80 tokens; general ones are counted apart."""
-    quiet = [Quiet("one", "others", 80), Quiet("one", "others", 0), Quiet("one", "general", 0)]
+    """Of two questions of strangers one injects 80 tokens; those of namesakes and general ones are counted apart."""
+    quiet = [Quiet("one", k, n) for k, n in (("strangers", 80), ("strangers", 0), ("namesakes", 7), ("general", 0))]
 
     assert {m.name: m.value() for m in silence(quiet)} == {
-        "others: share injecting": 0.5,
-        "others: tokens, mean": 40.0,
+        "strangers: share injecting": 0.5,
+        "strangers: tokens, mean": 40.0,
+        "namesakes: share injecting": 1.0,
+        "namesakes: tokens, mean": 7.0,
         "general: share injecting": 0.0,
         "general: tokens, mean": 0.0,
     }

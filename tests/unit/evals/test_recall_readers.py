@@ -8,7 +8,7 @@ import pytest
 
 from gateway.evals.locomo import DatasetRefused
 from gateway.evals.recall.readers import load
-from gateway.evals.recall.sample import Sample, chosen, half, kept, origin
+from gateway.evals.recall.sample import NOBODY, Question, Sample, begun, chosen, half, kept, origin
 from gateway.memory.policies.verbatim import Verbatim
 from gateway.memory.records import Memory, Scope, Turn
 
@@ -238,6 +238,33 @@ def test_pieces_of_a_long_turn_are_of_that_turn(tmp_path: Path) -> None:
 def of_one(turn: dict[str, str]) -> dict[str, Any]:
     """A conversation of that one turn."""
     return {"session_1": [turn], "session_1_date_time": "1:56 pm on 8 May, 2024"}
+
+
+def talk() -> Sample:
+    """Three turns in two sessions, and a question for each way in which evidence may lie."""
+    told = tuple(Turn(id, NOBODY, session, id, 0.0, "text", "") for id, session in (("a", "1"), ("b", "1"), ("c", "2")))
+    questions = (
+        Question("first", "x", ("a",), ("1",)),
+        Question("both", "x", ("a", "c"), ("1", "2")),
+        Question("last session", "x", (), ("2",)),
+        Question("nowhere", "x", (), ()),
+    )
+    return Sample("talk", told, questions, {said.id: said.chain for said in told}, left_out=2)
+
+
+def test_of_a_beginning_only_its_own_questions_are_asked() -> None:
+    """All of a question's turns, and all of its sessions, must have been told; the other questions are counted."""
+    begin = begun(talk(), 2)
+
+    assert [said.id for said in begin.told] == ["a", "b"]
+    assert [question.text for question in begin.questions] == ["first", "nowhere"]
+    assert (begin.unasked, begin.left_out) == (2, 2)
+
+
+@pytest.mark.parametrize("turns", [0, 3, 9])
+def test_a_beginning_may_be_everything(turns: int) -> None:
+    """With no limit, or with one that the conversation does not reach."""
+    assert begun(talk(), turns) == talk()
 
 
 def test_the_halves_share_nothing() -> None:

@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,9 @@ from gateway.evals.locomo import DatasetRefused
 from gateway.evals.recall.embedded import Opener
 from gateway.evals.recall.live import GatewayRefused
 from gateway.evals.recall.run import Plan, run
-from gateway.services import Services
-from gateway.settings import Settings
-from gateway.wiring import open_services
+from tests.support.evaluation import NOWHERE, conversation, small, unopened, written
 from tests.support.gateway import ROOT, running_gateway
 
-NOWHERE = "http://127.0.0.1:9/v1"
 FACTS = {
     "ada": ["My sister Ada keeps bees in Riga.", "The train to Oslo was late again.", "We painted the kitchen green."],
     "bo": ["Bo plays the cello in a quartet.", "My dentist is called Dr. Winter.", "The old oak fell in the storm."],
@@ -41,38 +36,8 @@ class Done:
 
 def file(tmp_path: Path) -> Path:
     """Two conversations, each with one question about its first turn."""
-    samples = [
-        {
-            "sample_id": name,
-            "conversation": {
-                "session_1": [{"speaker": "Kim", "dia_id": f"D1:{i}", "text": t} for i, t in enumerate(facts, 1)],
-                "session_1_date_time": "1:56 pm on 8 May, 2024",
-            },
-            "qa": [{"question": QUESTIONS[name], "category": 4, "evidence": ["D1:1"]}],
-        }
-        for name, facts in FACTS.items()
-    ]
-    path = tmp_path / "talks.json"
-    path.write_text(json.dumps(samples))
-    return path
-
-
-@asynccontextmanager
-async def small(data: Path) -> AsyncIterator[Services]:
-    """Services as `mneme eval` opens them, with the embedder's built graph from where the other tests keep it."""
-    models = ROOT / "build" / "test-models"
-    models.mkdir(parents=True, exist_ok=True)
-    (data / "models").symlink_to(models)
-    chosen: dict[str, Any] = {"data": data, "upstream": NOWHERE}
-    async with open_services(Settings(**chosen)) as services:
-        yield services
-
-
-@asynccontextmanager
-async def unopened(data: Path) -> AsyncIterator[Services]:
-    """No services: whoever needs them fails."""
-    raise AssertionError("nothing had to be told or asked anew")
-    yield
+    samples = [conversation(name, facts, {QUESTIONS[name]: 1}) for name, facts in FACTS.items()]
+    return written(tmp_path / "talks.json", samples)
 
 
 async def evaluate(tmp_path: Path, opener: Opener = small, **changes: Any) -> tuple[dict[str, Any], str]:
@@ -158,6 +123,31 @@ async def test_another_configuration_is_not_resumed(tmp_path: Path) -> None:
     await evaluate(tmp_path, conversations=("ada",), resume=True)
 
     assert [json.loads(line)["key"] for line in parts.read_bytes().split(b"\n")] == ["another", old["key"]]
+
+
+async def test_only_the_beginnings_are_told(tmp_path: Path) -> None:
+    """With a number of turns: questions about what was said later are counted but not asked. Those that cannot be
+    helped are as many as for the whole conversation."""
+    talks = file(tmp_path)
+    later = [{"question": f"What fell, {n}?", "category": 4, "evidence": ["D1:3"]} for n in range(7)]
+    talks.write_text(json.dumps([one | {"qa": [*one["qa"], *later]} for one in json.loads(talks.read_text())]))
+    said: list[str] = []
+    await run(Plan(file=talks, json=tmp_path / "out.json", turns=1), small, said.append)
+    report = json.loads((tmp_path / "out.json").read_bytes())
+    parts = [json.loads(line)["part"] for line in (tmp_path / "out.parts.jsonl").read_text().splitlines() if line]
+
+    assert (report["turns"], report["questions"], report["unasked"]) == (2, 2, 14)
+    assert "no more than the first 1 turns were told; 14 questions need later ones" in said[0]
+    assert [sum(q["kind"] == "general" for q in part["quiet"]) for part in parts] == [8, 8]
+
+
+async def test_a_beginning_is_not_resumed_as_another(tmp_path: Path) -> None:
+    """How many turns were told is part of what a result depends on."""
+    await evaluate(tmp_path, conversations=("ada",), turns=1)
+    await evaluate(tmp_path, conversations=("ada",), turns=2, resume=True)
+    lines = (tmp_path / "out.parts.jsonl").read_text().splitlines()
+
+    assert [json.loads(line)["part"]["turns"] for line in lines if line] == [1, 2]
 
 
 async def test_a_report_is_compared_in_pairs(done: Done, tmp_path: Path) -> None:

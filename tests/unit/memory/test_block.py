@@ -41,6 +41,18 @@ def test_a_block_reads_as_it_should() -> None:
     ]
 
 
+def test_a_memory_that_was_taken_back_says_so() -> None:
+    """Behind the speaker: when it changed, or only that it did."""
+    newer = memory("I moved to Porto.", id="b", at=DAY + 86400)
+    rendered = block.render([newer, memory("I live in Lisbon.", id="a")], {"a": block.earlier(newer.at)})
+
+    assert rendered.splitlines()[1:3] == [
+        "[Tue 14 Nov 2023] user (earlier, changed Wed 15 Nov 2023): I live in Lisbon.",
+        "[Wed 15 Nov 2023] user: I moved to Porto.",
+    ]
+    assert block.line(memory("a"), block.earlier(None)) == "[Tue 14 Nov 2023] user (earlier, since changed): a"
+
+
 def test_the_order_asked_for_does_not_matter() -> None:
     """The same memories give the same bytes, so that a prefix cache keeps hitting."""
     found = [memory(str(i), id=str(i), at=DAY + i % 2, seq=i % 3) for i in range(6)]

@@ -1,5 +1,7 @@
 """Composing: what enters the last turn, what leaves the first, and that nothing moves in between."""
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.memory import compose
@@ -78,6 +80,51 @@ def test_a_hit_that_the_policy_dropped_stays_out() -> None:
     fitted = compose.fit([Hit(memory("a"), 0.1, {}, "weak evidence")], (), 500, "", frozenset())
 
     assert (fitted.text, dropped(fitted)) == ("", {"a": "weak evidence"})
+
+
+OLD, NEW = memory("old", "I live in Lisbon.", at=0.0), memory("new", "I moved to Porto.", at=86400.0)
+
+
+def corrected(*others: Hit) -> list[Hit]:
+    """The correction, then what it corrects."""
+    return [*others, Hit(NEW, 1.0, {}), Hit(OLD, 0.9, {}, superseded="new")]
+
+
+def test_what_was_taken_back_is_marked() -> None:
+    """With the day of what takes it back, which stands in the same block."""
+    fitted = compose.fit(corrected(), (), 500, "", frozenset())
+
+    assert fitted.memories == ("new", "old")
+    assert "[Thu 01 Jan 1970] user (earlier, changed Fri 02 Jan 1970): I live in Lisbon." in fitted.text
+    assert "[Fri 02 Jan 1970] user: I moved to Porto." in fitted.text
+
+
+@pytest.mark.parametrize(("standing", "placed"), [("So I moved to Porto.", []), ("", ["new"])])
+def test_what_takes_it_back_may_stand_in_the_prompt_already(standing: str, placed: list[str]) -> None:
+    """The mark then tells no day: it would outlive the deletion of the memory that it tells of."""
+    fitted = compose.fit(corrected(), (), 500, standing, frozenset(placed))
+
+    assert fitted.memories == ("old",)
+    assert "user (earlier, since changed): I live in Lisbon." in fitted.text
+
+
+def test_a_mark_never_stands_alone() -> None:
+    """Where the correction does not fit, what it corrects is shown as it was said."""
+    long = [Hit(replace(NEW, text="I moved to Porto. " * 100), 1.0, {}), Hit(OLD, 0.9, {}, superseded="new")]
+
+    for hits in (long, [Hit(OLD, 0.9, {}, superseded="new")]):
+        fitted = compose.fit(hits, (), 100, "", frozenset())
+
+        assert fitted.memories == ("old",)
+        assert "user: I live in Lisbon." in fitted.text
+
+
+def test_the_mark_is_paid_for() -> None:
+    """The estimate holds the remark: no budget is exceeded by it."""
+    for budget in range(200):
+        fitted = compose.fit(corrected(), (), budget, "", frozenset())
+
+        assert fitted.tokens <= budget
 
 
 def test_nothing_keeps_the_verdicts() -> None:

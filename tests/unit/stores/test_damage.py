@@ -28,7 +28,7 @@ async def memories(tmp_path: Path) -> AsyncIterator[EdgeStore]:
     async with EdgeStore.open(tmp_path / "memories", embedder_identity="test", dimension=DIMENSION) as memories:
         await memories.put([entry(memory(id, seq=seq), words="a") for seq, id in enumerate(("broken", "whole"), 1)])
         point = point_id(ADA, "broken")
-        await memories._write(lambda shard: shard.update(UpdateOperation.set_payload([point], {BODY: "{"})))
+        await memories._write(lambda shard: shard.update(UpdateOperation.set_payload([point], {BODY: "{"})), [ADA])
         yield memories
 
 

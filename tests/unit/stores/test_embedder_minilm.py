@@ -1,7 +1,10 @@
 """MiniLM's own rules: official weights only, a cache without texts, and advice when something is damaged."""
 
+import asyncio
 import shutil
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,10 +81,67 @@ async def test_the_cache_holds_no_text() -> None:
     """Vectors stand under digests, and `forget` drops them."""
     async with MiniLM.open(Source(MODELS)) as embedder:
         await embedder.embed(["the canary sings"])
-        held = vars(embedder)
+        held = vars(embedder._cache)
         assert "canary" not in repr(held)
         assert any(isinstance(value, dict) and len(value) == 1 for value in held.values())
 
         await embedder.forget()
 
-        assert not any(isinstance(value, dict) and value for value in vars(embedder).values())
+        assert not any(isinstance(value, dict) and value for value in vars(embedder._cache).values())
+
+
+async def test_a_question_does_not_stand_in_line_behind_many_texts() -> None:
+    """It is answered long before they are done, and so is somebody else's handful."""
+    async with MiniLM.open(Source(MODELS)) as embedder:
+        await embedder.ping()
+        many = asyncio.create_task(embedder.embed([f"many words of number {n} " * 20 for n in range(60)]))
+        await asyncio.sleep(0.02)
+        await embedder.embed(["a question"])
+        await embedder.embed(["a handful of texts", "two to be exact"])
+        done = len(embedder._cache._vectors)
+
+        assert not many.done()
+        assert done < 40
+        assert len(await many) == 60
+
+
+class Gate:
+    """A tokenizer that says when it was asked, and waits until it may answer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer, self.asked, self.open = tokenizer, threading.Event(), threading.Event()
+
+    def encode_batch(self, texts: list[str]) -> Any:
+        """See tokenizers.Tokenizer."""
+        self.asked.set()
+        self.open.wait(30)
+        return self.tokenizer.encode_batch(texts)
+
+
+async def test_what_nobody_waits_for_any_more_is_still_kept() -> None:
+    """Who asks again has it at once."""
+    async with MiniLM.open(Source(MODELS)) as real:
+        gate = Gate(real._tokenizer)
+        embedder = MiniLM(real._session, gate)  # type: ignore[arg-type]  # what is used of one
+        asking = asyncio.create_task(embedder.embed(["a question"]))
+        assert await asyncio.to_thread(gate.asked.wait, 30)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        gate.open.set()
+        await embedder.ping()  # stands in the same line
+
+        assert len(embedder._cache._vectors) == 1
+
+
+async def test_who_gives_up_leaves_the_rest_undone() -> None:
+    """Of many texts only what was begun is computed."""
+    async with MiniLM.open(Source(MODELS)) as embedder:
+        asking = asyncio.create_task(embedder.embed([f"number {n} " * 60 for n in range(400)]))
+        while not embedder._cache._vectors:
+            await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    assert 0 < len(embedder._cache._vectors) < 200

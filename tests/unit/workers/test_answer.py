@@ -38,6 +38,13 @@ def test_recalled_text_is_quoted_with_its_day() -> None:
     assert ask(BLOCK + "Where does Ada live?") == quotes("My sister Ada keeps bees in Riga. (Tue 24 Nov 2026)")
 
 
+def test_a_remark_on_a_recalled_line_is_not_quoted() -> None:
+    """It is about the line; what was said stands behind it."""
+    block = BLOCK.replace("user: My", "user (earlier, changed Wed 25 Nov 2026): My")
+
+    assert ask(block + "Where does Ada live?") == quotes("My sister Ada keeps bees in Riga. (Tue 24 Nov 2026)")
+
+
 def test_a_recalled_reply_is_quoted_too() -> None:
     """What the assistant said stands in the block as well."""
     assert "- Tom is a fine name for a cat. (Wed 25 Nov 2026)" in ask(BLOCK + "What is the cat's name?")

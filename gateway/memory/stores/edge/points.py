@@ -1,18 +1,18 @@
 """Memories as Qdrant points and back, and THE choke point: the only way from a scope to a filter."""
 
 import hashlib
+import math
 import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from qdrant_edge import FieldCondition, Filter, MatchValue, Point, SparseVector
+from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchValue, Point, SparseVector
 
 from gateway.memory.records import Entry, Memory, Scope, Sparse
 from gateway.memory.stores.codec import Codec
 
-SIGNALS = ("dense_turn", "dense_near", "bm25_turn", "bm25_near")
 BODY = "body"
 INDEXED_WORDS = ("scope", "tenant", "user", "session", "status", "kind")
 
@@ -21,9 +21,9 @@ _ESCAPED = re.compile(r"\\\\|\\u([0-9a-f]{4})")
 _memories = Codec(Memory)
 
 
-def within(scope: Scope, *conditions: FieldCondition) -> Filter:
+def within(scope: Scope, *conditions: FieldCondition | HasIdCondition, any_of: Sequence[FieldCondition] = ()) -> Filter:
     """Only what belongs to this tenant and this user. Every read, write and deletion of the store goes through here."""
-    return Filter(must=[equals("scope", scope_key(scope)), *conditions])
+    return Filter(must=[equals("scope", scope_key(scope)), *conditions], should=[*any_of] or None)
 
 
 def of_tenant(tenant: str) -> Filter:
@@ -61,6 +61,7 @@ def to_point(entry: Entry) -> Point:
         "kind": memory.kind,
         "pinned": int(memory.pinned),  # the engine's MatchValue takes True for the integer 1
         "seq": memory.seq,
+        "at": memory.at if math.isfinite(memory.at) else 0.0,
         BODY: _memories.encode(memory).decode(),
     }
     return Point(point_id(memory.scope, memory.id), vectors, payload)

@@ -4,22 +4,30 @@ Measured: an update that has returned survives kill -9 by the engine's write-ahe
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TypeVar
 
 from qdrant_edge import (
     CountRequest,
     Distance,
     EdgeConfig,
+    EdgeOptimizersConfig,
     EdgeShard,
     EdgeSparseVectorParams,
     EdgeVectorParams,
+    FloatIndexParams,
+    HnswIndexConfig,
+    IntegerIndexParams,
+    KeywordIndexParams,
     Modifier,
-    PayloadSchemaType,
     Point,
+    ScalarQuantizationConfig,
+    ScalarType,
     ScrollRequest,
     UpdateOperation,
 )
@@ -30,6 +38,15 @@ from gateway.memory.stores.edge.points import INDEXED_WORDS
 T = TypeVar("T")
 _FORMAT = 1
 _PAGE = 256
+# Scanning so many vectors takes a millisecond or two, and so do the links of a graph: beyond, a scope gets a graph.
+SCANNED = 4_000
+# Links per vector and candidates looked at while linking: with less of either, fewer of the true best are found.
+_LINKS, _LINKING = 16, 100
+# So many pieces may lie side by side before they are merged, which links them anew.
+_PIECES = 3
+_COPIES = "graph-"
+# A copy, the links in it, and as much again for what else is on the disk.
+_ROOM = 3
 
 
 def named(job: Callable[[], T]) -> T:
@@ -68,6 +85,10 @@ def check_stamp(path: Path, identity: str, dimension: int) -> None:
 def open_shard(path: Path, dimension: int) -> EdgeShard:
     """The shard below `path`, made if there is none. DataDirectoryRefused when the engine cannot read it, or when it
     holds less than at its last close."""
+    for left in path.glob(f"{_COPIES}*"):
+        if left != live(path):
+            shutil.rmtree(left, ignore_errors=True)
+    _settle(path)
     _finish_swap(path)
     shard, closed = path / "shard", path / "closed.json"
     try:
@@ -95,6 +116,7 @@ def close_shard(path: Path, shard: EdgeShard) -> None:
     except MemoryUnavailable:  # a swap that failed has closed it
         return
     shard.close()
+    _settle(path)
     _replace(path / "closed.json", {"points": held})
 
 
@@ -128,11 +150,60 @@ def copy_rest(path: Path, shard: EdgeShard, dimension: int) -> None:
 
 def swap(path: Path) -> EdgeShard:
     """Put the copy in the place of the shard, which must be closed, and open it."""
+    _settle(path)
     (path / "shard").rename(path / "shard.old")
     (path / "shard.new").rename(path / "shard")
     shutil.rmtree(path / "shard.old")
     (path / "deleted").unlink()
     return EdgeShard.load(str(path / "shard"))
+
+
+def live(path: Path) -> Path:
+    """Where the files of the shard in use are."""
+    try:
+        return path / (path / "live").read_text()
+    except FileNotFoundError:
+        return path / "shard"
+
+
+def copy_whole(path: Path, shard: EdgeShard) -> Path:
+    """A copy of the shard's files as they stand, in a directory of its own. Nothing may be written meanwhile."""
+    room = shutil.disk_usage(path).free
+    files = [file for file in live(path).rglob("*") if file.is_file()]
+    if room < _ROOM * sum(file.stat().st_size for file in files):
+        raise MemoryUnavailable(f"The disk of {path} has only {room >> 20} MiB left, too little for a copy.")
+    shard.flush()
+    copy = Path(mkdtemp(prefix=_COPIES, dir=path))
+    try:
+        shutil.copytree(live(path), copy, dirs_exist_ok=True)
+    except OSError:
+        shutil.rmtree(copy, ignore_errors=True)
+        raise
+    return copy
+
+
+def make_live(path: Path, copy: Path) -> None:
+    """From now on, also after a crash or a power cut, these files are the shard. They must be on the disk."""
+    draft = path / "live.new"
+    with draft.open("w") as file:
+        file.write(copy.name)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path / "live")
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _settle(path: Path) -> None:
+    """The files in use take the shard's usual place. They must be closed."""
+    used = live(path)
+    if used.name.startswith(_COPIES) and used.exists():
+        shutil.rmtree(path / "shard", ignore_errors=True)
+        used.rename(path / "shard")
+    (path / "live").unlink(missing_ok=True)
 
 
 def _finish_swap(path: Path) -> None:
@@ -147,14 +218,26 @@ def _finish_swap(path: Path) -> None:
 
 
 def _create(path: Path, dimension: int) -> EdgeShard:
+    """Without links between all vectors, only between those of one scope: there are none to make, and none to walk in
+    vain, for scopes that are small enough to be scanned."""
     path.mkdir(parents=True)
-    dense = {name: EdgeVectorParams(size=dimension, distance=Distance.Cosine) for name in ("dense_turn", "dense_near")}
+    scanned_kib = max(SCANNED * dimension * 4 // 1024, 1)
+    links = HnswIndexConfig(m=0, payload_m=_LINKS, ef_construct=_LINKING, full_scan_threshold=scanned_kib)
+    # Links are made, and walked, over bytes instead of floats, in half the time; the best are then scored in full.
+    rounded = ScalarQuantizationConfig(type=ScalarType.Int8, quantile=0.99)
+    dense = {
+        name: EdgeVectorParams(size=dimension, distance=Distance.Cosine, hnsw_config=links, quantization_config=rounded)
+        for name in ("dense_turn", "dense_near")
+    }
     sparse = {name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in ("bm25_turn", "bm25_near")}
-    shard = EdgeShard.create(str(path), EdgeConfig(vectors=dense, sparse_vectors=sparse))
+    when = EdgeOptimizersConfig(indexing_threshold=scanned_kib, default_segment_number=_PIECES)
+    shard = EdgeShard.create(str(path), EdgeConfig(vectors=dense, sparse_vectors=sparse, optimizers=when))
     for name in INDEXED_WORDS:
-        shard.update(UpdateOperation.create_field_index(name, PayloadSchemaType.Keyword))
-    shard.update(UpdateOperation.create_field_index("seq", PayloadSchemaType.Integer))
-    shard.update(UpdateOperation.create_field_index("pinned", PayloadSchemaType.Integer))
+        apart = name == "scope"
+        shard.update(UpdateOperation.create_field_index(name, KeywordIndexParams(is_tenant=apart, enable_hnsw=apart)))
+    for name in ("seq", "pinned"):
+        shard.update(UpdateOperation.create_field_index(name, IntegerIndexParams(enable_hnsw=False)))
+    shard.update(UpdateOperation.create_field_index("at", FloatIndexParams(enable_hnsw=False)))
     return shard
 
 

@@ -6,10 +6,10 @@ import logging
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from qdrant_edge import (
     CountRequest,
@@ -18,45 +18,44 @@ from qdrant_edge import (
     FacetRequest,
     FieldCondition,
     Filter,
-    OrderBy,
-    Query,
-    QueryBatchRequest,
-    QueryRequest,
     RangeFloat,
-    Record,
     ScrollRequest,
     UpdateOperation,
 )
 
 from gateway.errors import BadRequest, MemoryUnavailable
-from gateway.memory import records
-from gateway.memory.records import Candidate, Entry, Memory, Page, Scope
+from gateway.memory.records import Candidate, Entry, Memory, Page, Query, Scope
 from gateway.memory.stores import directory
+from gateway.memory.stores.edge import reads
 from gateway.memory.stores.edge import shard as disk
+from gateway.memory.stores.edge.indexing import Indexing
 from gateway.memory.stores.edge.points import (
     BODY,
-    SIGNALS,
     equals,
     of_tenant,
     point_id,
-    to_memory,
+    scope_key,
     to_point,
-    to_sparse,
     unique,
     unword,
     within,
 )
+from gateway.memory.stores.edge.resident import Residents
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _READERS = 2
 _ALL_USERS = 1_000_000
-_PAGE = 1000
 
 
 class EdgeStore:
-    """See ports.MemoryStore. Made by `open`."""
+    """See ports.MemoryStore. Made by `open`.
+
+    A scope that is small and asked about again is kept in RAM and scored whole. The others are asked of the engine's
+    index, which chooses by the signals that found a memory. BM25 rarity is the scope's own, except in a scope too large
+    to count it at every question: there it is the whole store's.
+    """
 
     def __init__(self, path: Path, dimension: int, shard: EdgeShard, *, syncs: bool) -> None:
         self._path = path
@@ -65,8 +64,11 @@ class EdgeStore:
         self._shard = shard
         # A reader holds one; who swaps the shard holds all of them, so nobody reads while there is none.
         self._turnstile = threading.Semaphore(_READERS)
+        self._residents = Residents(dimension)
+        self._loads: dict[Scope, Future[None]] = {}
         self._read_threads = ThreadPoolExecutor(_READERS, "edge-read")
         self._write_thread = ThreadPoolExecutor(1, "edge-write")
+        self._indexing = Indexing(path, lambda job: self._write_thread.submit(lambda: job(self._shard)), self._replace)
 
     @classmethod
     @asynccontextmanager
@@ -87,28 +89,38 @@ class EdgeStore:
 
     async def put(self, entries: Sequence[Entry]) -> None:
         def job(shard: EdgeShard) -> None:
-            shard.update(UpdateOperation.upsert_points([to_point(entry) for entry in entries]))
+            points = [to_point(entry) for entry in entries]
+            self._indexing.touched(str(point.id) for point in points)
+            shard.update(UpdateOperation.upsert_points(points))
             if self._syncs:
                 shard.flush()
+            self._residents.put(entries)
 
         if entries:
-            await self._write(job)
+            await self._write(job, {entry.memory.scope for entry in entries})
 
-    async def search(self, scope: Scope, query: records.Query, limit: int) -> list[Candidate]:
-        def job(shard: EdgeShard) -> list[Candidate]:
-            scores = _scores(shard, scope, query, limit)
-            found = shard.retrieve([*scores], with_payload=[BODY], with_vector=False)
-            return [Candidate(memory, scores[id]) for id, memory in _memories(found).items()]
+    async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
+        def job() -> list[Candidate]:
+            found = self._residents.search(scope, query, limit)
+            if found is None:
+                with self._turnstile:
+                    held = reads.about(self._shard, scope)
+                    found = reads.search(self._shard, scope, query, limit, held)
+                    self._indexing.asked(self._shard, scope_key(scope), held)
+                if scope not in self._loads and self._residents.wants(scope, held):
+                    self._loads[scope] = load = self._write_thread.submit(self._load, scope)
+                    load.add_done_callback(lambda _: self._loads.pop(scope, None))
+            return found
 
-        return await self._read(job)
+        return await self._run(self._read_threads, job)
 
     async def get(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
         wanted = [point_id(scope, id) for id in unique(ids)]
         if not wanted:
             return []
         found = await self._read(lambda shard: shard.retrieve([*wanted], with_payload=[BODY], with_vector=False))
-        memories = _memories(found)
-        return [memories[id] for id in wanted if id in memories]
+        memories = {memory.id: memory for memory in reads.memories(found).values()}
+        return [memories[id] for id in unique(ids) if id in memories]
 
     async def browse(
         self,
@@ -128,7 +140,7 @@ class EdgeStore:
         )
         points, after = await self._read(lambda shard: shard.scroll(request))
         next_cursor = None if after is None else base64.urlsafe_b64encode(uuid.UUID(str(after)).bytes).decode()
-        return Page(tuple(_memories(points).values()), next_cursor)
+        return Page(tuple(reads.memories(points).values()), next_cursor)
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         def turns(around: RangeFloat) -> Filter:
@@ -136,9 +148,9 @@ class EdgeStore:
             return within(scope, equals("session", session), equals("kind", "turn"), line)
 
         def job(shard: EdgeShard) -> list[Memory]:
-            start = _turns_away(shard, turns, first, radius, Direction.Desc)
-            end = _turns_away(shard, turns, last, radius, Direction.Asc)
-            found = _memories(_all_points(shard, turns(RangeFloat(gte=start, gt=0, lte=end))))
+            start = reads.turns_away(shard, turns, first, radius, Direction.Desc)
+            end = reads.turns_away(shard, turns, last, radius, Direction.Asc)
+            found = reads.all_memories(shard, turns(RangeFloat(gte=start, gt=0, lte=end)))
             return sorted(found.values(), key=lambda memory: (memory.seq, memory.id))
 
         return await self._read(job)
@@ -150,10 +162,12 @@ class EdgeStore:
             found = shard.retrieve([*wanted], with_payload=False, with_vector=False)
             if found:
                 disk.mark_for_rewrite(self._path)
+                self._indexing.touched(str(point.id) for point in found)
                 shard.update(UpdateOperation.delete_points([point.id for point in found]))
+                self._residents.remove(scope, ids)
             return len(found)
 
-        return await self._write(job) if wanted else 0
+        return await self._write(job, [scope]) if wanted else 0
 
     async def forget(self, scope: Scope) -> int:
         def job(shard: EdgeShard) -> int:
@@ -161,11 +175,12 @@ class EdgeStore:
             if held:
                 disk.mark_for_rewrite(self._path)
                 shard.update(UpdateOperation.delete_points_by_filter(within(scope)))
+            self._residents.drop(scope)
             if disk.wants_rewrite(self._path):
                 self._rewrite()
             return held
 
-        return await self._write(job)
+        return await self._write(job, [scope])
 
     async def count(self, scope: Scope) -> int:
         return await self._read(lambda shard: shard.count(CountRequest(exact=True, filter=within(scope))))
@@ -178,19 +193,38 @@ class EdgeStore:
     async def ping(self) -> None:
         await self._read(lambda shard: shard.info())
 
+    async def settled(self) -> None:
+        await asyncio.to_thread(self._indexing.wait)
+        await self._write(lambda _: None, ())  # what was to be loaded is loaded before
+
     def _rewrite(self) -> None:
-        """Reads go on while the rest is copied; they wait while the new files take the old ones' place."""
+        """Reads go on while the rest is copied."""
+        self._indexing.abandon()
         disk.copy_rest(self._path, self._shard, self._dimension)
+        self._replace(lambda: disk.swap(self._path))
+
+    def _replace(self, opened: Callable[[], EdgeShard]) -> None:
+        """Close the shard and use what `opened` opens; reads wait meanwhile."""
         for _ in range(_READERS):
             self._turnstile.acquire()
         try:
             self._shard.close()
-            self._shard = disk.swap(self._path)
+            self._shard = opened()
         finally:
             self._turnstile.release(_READERS)
 
+    def _load(self, scope: Scope) -> None:
+        """On the write thread, so that nothing is written between the reading and the keeping."""
+        try:
+            disk.named(lambda: self._residents.load(scope, reads.entries(self._shard, scope)))
+        except MemoryUnavailable as failed:  # the index goes on answering
+            log.warning("a user's memories could not be loaded into RAM: %s", failed.message)
+
     def _close(self) -> None:
         self._read_threads.shutdown()
+        for load in list(self._loads.values()):
+            load.cancel()
+        self._indexing.close()
         self._write_thread.shutdown()
         try:
             if disk.wants_rewrite(self._path):
@@ -207,61 +241,22 @@ class EdgeStore:
 
         return await self._run(self._read_threads, run)
 
-    async def _write(self, job: Callable[[EdgeShard], T]) -> T:
-        return await self._run(self._write_thread, lambda: job(self._shard))
+    async def _write(self, job: Callable[[EdgeShard], T], scopes: Iterable[Scope]) -> T:
+        def run() -> T:
+            try:
+                return job(self._shard)
+            except BaseException:  # also the engine's panics: what it did of the job is unknown, so it is asked anew
+                for scope in scopes:
+                    self._residents.drop(scope)
+                raise
+
+        return await self._run(self._write_thread, run)
 
     async def _run(self, threads: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(threads, lambda: disk.named(job))
         except RuntimeError as failed:  # the threads have ended
             raise MemoryUnavailable("The embedded memory store is closed.") from failed
-
-
-def _scores(shard: EdgeShard, scope: Scope, query: records.Query, limit: int) -> dict[str, dict[str, float]]:
-    """Point id → signal → score, from one batch over the four vectors."""
-    only = within(scope, equals("status", "active"))
-    dense, sparse = list(query.dense), to_sparse(query.sparse)
-    asked = [name for name in SIGNALS if name.startswith("dense") or query.sparse.indices]
-    requests = [
-        QueryRequest(limit=limit, query=Query.Nearest(dense if n.startswith("dense") else sparse, using=n), filter=only)
-        for n in asked
-    ]
-    scores: dict[str, dict[str, float]] = {}
-    for name, points in zip(asked, shard.query_batch(QueryBatchRequest(requests)), strict=True):
-        for point in points:
-            scores.setdefault(str(point.id), {})[name] = point.score
-    return scores
-
-
-def _turns_away(shard: EdgeShard, turns: Callable[[RangeFloat], Filter], seq: int, count: int, direction: Any) -> int:
-    """The seq of the turn that stands `count` turns before or after `seq`, or of the last one there is that way."""
-    forward = direction == Direction.Asc
-    while count:
-        beyond = RangeFloat(gt=seq) if forward else RangeFloat(gt=0, lt=seq)
-        order = OrderBy(key="seq", direction=direction)
-        request = ScrollRequest(limit=count, filter=turns(beyond), with_payload=["seq"], order_by=order)
-        found = {int((point.payload or {})["seq"]) for point in shard.scroll(request)[0]}
-        if not found:
-            break
-        count -= len(found)  # fewer than asked for where several memories are one turn
-        seq = max(found) if forward else min(found)
-    return seq
-
-
-def _all_points(shard: EdgeShard, only: Filter) -> list[Record]:
-    found, offset = [], None
-    while True:
-        request = ScrollRequest(offset=offset, limit=_PAGE, filter=only, with_payload=[BODY])
-        records, offset = shard.scroll(request)
-        found += records
-        if offset is None:
-            return found
-
-
-def _memories(points: Iterable[Record]) -> dict[str, Memory]:
-    """By point id, in the order given; damaged ones are left out."""
-    found = {str(point.id): to_memory(point.payload) for point in points}
-    return {id: memory for id, memory in found.items() if memory is not None}
 
 
 def _offset(cursor: str | None) -> str | None:
