@@ -17,6 +17,7 @@ Matrix = np.ndarray[Any, np.dtype[np.float32]]
 Ids = np.ndarray[Any, np.dtype[np.int64]]
 
 _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
+_TO_SPACES = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum() and chr(code) != "'"})
 _COMMON, _RARE, _RAREST = 1500, 50, 6.5
 _LEAST = 0.3
 _SILENT = np.array([-1], np.int64)
@@ -24,7 +25,15 @@ _SILENT = np.array([-1], np.int64)
 
 def split(text: str) -> list[str]:
     """The words of a text in lower case and in order, without a possessive's ending."""
-    return [word.removesuffix("'s") for word in _WORD.findall(text.lower().replace("’", "'"))]
+    if not text.isascii():
+        return _words(text.lower().replace("’", "'"))
+    # The same for most texts, in a third of the time.
+    parts = text.lower().translate(_TO_SPACES).split()
+    return parts if "'" not in text else [word for part in parts for word in (_words(part) if "'" in part else (part,))]
+
+
+def _words(low: str) -> list[str]:
+    return [word.removesuffix("'s") for word in _WORD.findall(low)]
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,8 @@ class Words:
 
     def ids(self, words: Sequence[str]) -> Ids:
         """A number for each word: its row or that of its singular; beyond the table for an unknown one."""
-        return np.fromiter(map(self._id, words), np.int64, len(words))
+        get = self.rows.get
+        return np.array([self._id(word) if (row := get(word)) is None else row for word in words], np.int64)
 
     def rarity(self, ids: Ids) -> Matrix:
         """How much each word tells, up to 6.5, as the logarithm of its rank does; an unknown word is rare."""
@@ -65,9 +75,8 @@ class Words:
         return nearest
 
     def _id(self, word: str) -> int:
-        found = self.rows.get(word)
-        if found is None and word.endswith("s"):
-            found = self.rows.get(word[:-1])
+        """Of a word that has no row of its own."""
+        found = self.rows.get(word[:-1]) if word.endswith("s") else None
         return len(self.table) + zlib.crc32(word.encode("utf-8", "replace")) if found is None else found
 
     @cached_property

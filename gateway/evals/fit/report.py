@@ -86,9 +86,12 @@ def _paid(marks: Sequence[Marks], quiet: Sequence[Quiet]) -> dict[str, float]:
 def _traded(trades: Sequence[Trade]) -> list[str]:
     if not trades:
         return []
-    told = [thresholds | _paid(some, silent) for thresholds, some, silent in trades]
-    rows = [[f"{v:.3f}" if v < 1 else f"{v:.0f}" for v in one.values()] for one in told]
-    return ["", "Under other thresholds:", "", *_table([*told[0]], rows)]
+    rows = [
+        [f"{v:g}" for v in thresholds.values()] + [_short(v) for v in _paid(some, silent).values()]
+        for thresholds, some, silent in trades
+    ]
+    thresholds, some, silent = trades[0]
+    return ["", "Under other thresholds:", "", *_table([*thresholds, *_paid(some, silent)], rows)]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

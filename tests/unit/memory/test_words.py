@@ -139,3 +139,9 @@ async def test_a_language_model_knows_what_is_rare() -> None:
     the, cello = words.rarity(words.ids(["the", "cello"]))
 
     assert 0 < 2 * the < cello
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=60))
+def test_plain_text_is_split_as_any_other(text: str) -> None:
+    """The quick way for ASCII and the general one give the same words."""
+    assert split(text) == split(f"{text} é")[:-1]

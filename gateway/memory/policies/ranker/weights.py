@@ -19,9 +19,9 @@ class Order(NamedTuple):
     words_near: float = 0.52  # … and to those of the turns around it
     session: float = 0.18  # the best sum of the four signals in the same session
     speaker: float = 0.45  # + for turns of a speaker whom the question names, − for others'
-    answers: float = 0.58  # the turn before asks something
+    answers: float = 0.57  # the turn before asks something
     answers_it: float = 0.33  # … and shares words with the question
-    asks: float = -0.65
+    asks: float = -0.66
     time: float = 0.21  # the turn tells a time
     time_wanted: float = 1.7  # … and the question asks for one
     first_person: float = 0.78
@@ -36,9 +36,9 @@ class Order(NamedTuple):
 class Gate(NamedTuple):
     """Log-odds that anything here can help: the best cosines and nearnesses, ln(candidates), names in the question."""
 
-    base: float = -9.1
+    base: float = -9.11
     dense_turn: float = 5.99
-    dense_near: float = 10.59
+    dense_near: float = 10.6
     words: float = 4.4
     words_near: float = 2.14
     size: float = -0.49
@@ -49,10 +49,10 @@ class Cut(NamedTuple):
     """Log-odds that a candidate is evidence, where something here can help. `lead` is its score above the mean."""
 
     base: float = 1.73
-    dense_turn: float = 1.3
+    dense_turn: float = 1.31
     words: float = 2.34
-    words_near: float = -0.44
-    size: float = -2.05
+    words_near: float = -0.45
+    size: float = -2.04
     lead: float = 0.73
 
 
