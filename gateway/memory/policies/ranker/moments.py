@@ -10,6 +10,7 @@ from gateway.memory.policies.times import anchor, order, spans
 from gateway.memory.records import Memory, Times
 from gateway.memory.words import Words, split
 
+TIMES = ("on_day", "in_period", "of_day", "of_period")
 Column = np.ndarray[Any, np.dtype[np.float64]]
 
 _DAY = 86_400.0
@@ -32,7 +33,7 @@ def belonging(
 ) -> dict[str, Column]:
     """Four columns of 0 and 1: said on a day that the question names, said in a longer period, and the same for what
     the memory tells of; all of them 0 when the question names no time."""
-    columns = {name: np.zeros(len(memories)) for name in ("on_day", "in_period", "of_day", "of_period")}
+    columns = {name: np.zeros(len(memories)) for name in TIMES}
     periods = [(span.start, span.end) for span in spans(question, now)]
     periods += _counted_from_event(question, memories, texts, words)
     if not periods:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gateway.memory.policies.ranker.evidence import Column, Evidence, Read, examine
+from gateway.memory.policies.ranker.moments import TIMES
 from gateway.memory.policies.ranker.weights import Order, Weights
 from gateway.memory.records import Candidate, Hit
 from gateway.memory.words import Words
@@ -33,10 +34,17 @@ def verdicts(evidence: Evidence, weights: Weights) -> list[Hit]:
     points = score(evidence, weights.order)
     reasons = _dropped(evidence, points, weights)
     hits = [
-        Hit(candidate.memory, round(float(value), 4), candidate.signals, reason)
-        for candidate, value, reason in zip(evidence.candidates, points, reasons, strict=True)
+        Hit(candidate.memory, round(float(value), 4), _signals(evidence, i), reason)
+        for i, (candidate, value, reason) in enumerate(zip(evidence.candidates, points, reasons, strict=True))
     ]
     return sorted(hits, key=lambda hit: (-hit.score, -hit.memory.at, hit.memory.id))
+
+
+def _signals(evidence: Evidence, i: int) -> dict[str, float]:
+    """What the store's signals said of a candidate, its words, and which of the times named it belongs to."""
+    words, words_near = (round(float(row[i]), 4) for row in evidence.cut[1:3])
+    told = {**evidence.candidates[i].signals, "words": words, "words_near": words_near}
+    return told | {name: 1.0 for name in TIMES if evidence.order[name][i]}
 
 
 def score(evidence: Evidence, weights: Order) -> Column:
