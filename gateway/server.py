@@ -4,6 +4,7 @@ Rule: when it returns, every answer has ended or was cut by the drain's limit; c
 """
 
 import asyncio
+import gc
 import math
 import os
 import signal
@@ -177,6 +178,9 @@ async def serve(app: Any, host: str, port: int, drain_seconds: float, ready: Cal
     # uvicorn raises the signal again once it has stopped; by default that would kill us before the stores are closed.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _already_stopping)
+    # What is there now stays: looking through all of it again and again cost requests up to 0.2 s.
+    gc.collect()
+    gc.freeze()
     await _Server(configure(app, host, port, drain_seconds), ready).serve()
 
 

@@ -2,6 +2,7 @@
 written there is told here, by one thread; two threads ask."""
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -75,8 +76,12 @@ class Residents:
     def load(self, scope: Scope, entries: Iterable[Entry]) -> None:
         """Keep the scope from now on, with these entries. Nothing may be written between their reading and this."""
         everything, left = Exhaustive(self._dimension), iter(entries)
+        began = time.perf_counter()
         while portion := [*islice(left, _PORTION)]:
             everything.put(portion)
+            # Reading holds the interpreter; requests get as much of the time as this takes.
+            time.sleep(time.perf_counter() - began)
+            began = time.perf_counter()
         with self._lock:
             self._missed = deque((other for other in self._missed if other != scope), RECENT)
             self._kept[scope] = _Kept(everything, self._searches)
