@@ -9,6 +9,7 @@ from gateway.evals.fit.weigh import shown
 from gateway.evals.recall.bootstrap import estimates
 from gateway.evals.recall.marks import Marks
 from gateway.evals.recall.measures import Quiet, measures, silence
+from gateway.evals.recall.report import table
 from gateway.memory.policies.ranker import Weights
 
 Trade = tuple[dict[str, float], list[Marks], list[Quiet]]
@@ -52,7 +53,7 @@ def render(
         "",
         f"{len(marks)} questions. Each conversation under the weights of the others:",
         "",
-        *_table(
+        *table(
             ("measure", "value", "95 % interval"),
             [(n, _short(e.value), f"{_short(e.low)} – {_short(e.high)}") for n, e in found.items()],
         ),
@@ -75,7 +76,7 @@ def _ablation(ablation: Mapping[str, Mapping[str, float]], whole: Mapping[str, f
         return []
     rows = [("all", *(f"{whole[name]:.3f}" for name in _ORDER))]
     rows += [(n, *(f"{some[name] - whole[name]:+.3f}" for name in _ORDER)) for n, some in ablation.items()]
-    return ["", "Without a column of the order, fitted again:", "", *_table(("without", *_ORDER), rows)]
+    return ["", "Without a column of the order, fitted again:", "", *table(("without", *_ORDER), rows)]
 
 
 def _paid(marks: Sequence[Marks], quiet: Sequence[Quiet]) -> dict[str, float]:
@@ -91,11 +92,7 @@ def _traded(trades: Sequence[Trade]) -> list[str]:
         for thresholds, some, silent in trades
     ]
     thresholds, some, silent = trades[0]
-    return ["", "Under other thresholds:", "", *_table([*thresholds, *_paid(some, silent)], rows)]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+    return ["", "Under other thresholds:", "", *table([*thresholds, *_paid(some, silent)], rows)]
 
 
 def _short(value: float) -> str:

@@ -117,7 +117,7 @@ def _markdown(told: Mapping[str, Any]) -> str:
         f"Per question p50 {told['millis']['p50']:.1f} ms, p95 {told['millis']['p95']:.1f} ms, embedding included. "
         f"Indexed {_number(speed)} turns/s. Peak memory of this process {told['peak_rss_mib']:.0f} MiB.",
         "",
-        *_table(
+        *table(
             ("measure", "value", "95 % interval"),
             [
                 (name, _number(e["value"]), f"{_number(e['low'])} – {_number(e['high'])}")
@@ -144,7 +144,7 @@ def _begun(configuration: Mapping[str, Any], unasked: int) -> list[str]:
 def _split(by: str, groups: Mapping[str, Mapping[str, Any]]) -> list[str]:
     columns = ("questions", *_BRIEF)
     rows = [(name, *(_number(values[column]) for column in columns)) for name, values in groups.items()]
-    return ["", *_table((by, *columns), rows)]
+    return ["", *table((by, *columns), rows)]
 
 
 def _comparison(compared: Mapping[str, Any] | None) -> list[str]:
@@ -160,10 +160,11 @@ def _comparison(compared: Mapping[str, Any] | None) -> list[str]:
         )
         for name, d in compared["measures"].items()
     ]
-    return ["", f"Compared on {compared['questions']} questions that both have:", "", *_table(head, rows)]
+    return ["", f"Compared on {compared['questions']} questions that both have:", "", *table(head, rows)]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
 

@@ -53,12 +53,12 @@ def score(evidence: Evidence, weights: Order) -> Column:
     return points
 
 
-def gate_odds(evidence: Evidence, weights: Weights) -> float:
+def _gate_odds(evidence: Evidence, weights: Weights) -> float:
     """Log-odds that anything here can help."""
     return float(np.dot(weights.gate_by, (1.0, *evidence.gate)))
 
 
-def cut_odds(evidence: Evidence, points: Column, weights: Weights) -> Column:
+def _cut_odds(evidence: Evidence, points: Column, weights: Weights) -> Column:
     """Log-odds that each candidate is evidence, if anything here is."""
     lead = points - points.mean()
     odds: Column = np.array(weights.cut_by) @ np.stack([np.ones(len(lead)), *evidence.cut, lead])
@@ -69,11 +69,11 @@ def _dropped(evidence: Evidence, points: Column, weights: Weights) -> list[str]:
     """Per candidate "" or the reason why it stays out."""
     if evidence.alone.any():
         return ["" if alone else "another time" for alone in evidence.alone]
-    helps = gate_odds(evidence, weights)
+    helps = _gate_odds(evidence, weights)
     if helps < _log_odds(weights.gate):
         return ["nothing here helps"] * len(points)
     least = _log_odds(weights.cut)
-    odds = cut_odds(evidence, points, weights) + weights.doubt * min(helps - weights.sure, 0.0)
+    odds = _cut_odds(evidence, points, weights) + weights.doubt * min(helps - weights.sure, 0.0)
     return ["" if value >= least else "weak evidence" for value in odds]
 
 
