@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.upstream.client import Headers
+from gateway.upstream.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One request under /v1. `path` is what follows /v1, raw, with its query; `headers` have lower-case names.
 
-    `body` is all of it, or an iterator where it is too large to be held or not ours to read.
+    `body` is all of it, or an iterator where it is too large to be held or not ours to read. `worker` is who answers.
     """
 
     method: str
@@ -18,6 +19,7 @@ class Ask:
     headers: Headers
     fields: Mapping[bytes, bytes]
     body: bytes | AsyncIterator[bytes]
+    worker: Worker
 
 
 @dataclass(slots=True)

@@ -3,10 +3,11 @@
 MnemeError
 ├── CallerError                 the caller's fault, 4xx
 │   ├── BadRequest              400  the request cannot be understood
-│   │   └── NotSpliceable       400  (never shown) the body is the worker's to judge; memory steps aside
+│   │   └── NotSpliceable       400  the body is the worker's to judge, and memory steps aside: shown only for an alias
 │   ├── NotAuthenticated        401  no key, or one that nobody issued
 │   ├── NotAllowed              403  a known caller asks for what is not theirs
 │   ├── NotFound                404
+│   │   └── ModelNotFound       404  a name of MNEME_WORKERS that no worker can answer for as it says
 │   ├── StaleEdit               412  the ETag is no longer the current version
 │   ├── UnguardedEdit           428  an edit that does not say which version it edits
 │   ├── BodyTooLarge            413  more body bytes than a call may have
@@ -74,6 +75,12 @@ class NotFound(CallerError):
     """No such thing in the caller's scope."""
 
     status = 404
+
+
+class ModelNotFound(NotFound):
+    """The model is an alias for what no worker offers. Never answered with another policy instead."""
+
+    code = "model_not_found"
 
 
 class StaleEdit(CallerError):

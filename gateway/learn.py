@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from gateway.ask import Tale
 from gateway.memory.records import Ending, Turn
 from gateway.memory.retain import Retainer
+from gateway.question import Question
+from gateway.remember import Known
 from gateway.telemetry import Telemetry
 from gateway.wire.fold import Folded, fold_json, fold_stream
 
@@ -15,7 +17,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Learner:
-    """Learns one turn, once; told again after a cut it keeps the fuller version. `injected` is never learned."""
+    """Learns one turn, once; told again after a cut it keeps the fuller version. `injected` is never learned. `reply`
+    is what the assistant said in the end, "" while it has not or has more to do."""
 
     retainer: Retainer
     turn: Turn
@@ -24,6 +27,7 @@ class Learner:
     tale: Tale
     telemetry: Telemetry
     nudge: Callable[[], None]
+    reply: str = ""
     _whole: bool = False
     _learned: bool = False
 
@@ -47,6 +51,8 @@ class Learner:
         turn = replace(
             self.turn, reply_text=reply, ending=ending(folded, self._whole), model=folded.model or self.turn.model
         )
+        if turn.ending == "final":
+            self.reply = reply
         with self.telemetry.verb("retain", self.tale.millis):
             failed = await self.retainer.retain(turn, self.injected)
         self._learned = self._whole
@@ -54,6 +60,22 @@ class Learner:
         if not failed:
             self.telemetry.turns.labels(turn.ending).inc()
             self.nudge()
+
+
+def opened(question: Question, known: Known, tale: Tale) -> Turn:
+    """The turn before anything is answered."""
+    place = known.place
+    return Turn(
+        id=place.turn,
+        scope=question.scope,
+        session=place.session,
+        chain=place.keys[-1],
+        at=question.at,
+        user_text=question.said,
+        reply_text="",
+        model=question.request.model,
+        trace=tale.id,
+    )
 
 
 def ending(folded: Folded, whole: bool) -> Ending:

@@ -1,6 +1,9 @@
 """The prompt that the worker gets: what was recalled and what was said, as edits to the client's own bytes. Pure."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+
+import orjson
 
 from gateway.memory import compose
 from gateway.memory.compose import Fitted
@@ -10,22 +13,38 @@ from gateway.remember import Known
 from gateway.wire.chat import ChatRequest, Edits, splice
 
 STRIPPED = ("memory",)
+# What shapes a prompt beside its messages.
+_TEMPLATE = ("model", "tools", "chat_template", "chat_template_kwargs")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to change. `inserts`: message index → text. `drop`: messages that leave. `fitted` is what is new at the
+    last turn; `pinned` is the text at the first user message that stays, if something pinned stands in it, else ""."""
+
+    request: ChatRequest
+    inserts: Mapping[int, str]
+    drop: tuple[int, ...]
+    fitted: Fitted
+    pinned: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """The rewritten body, and the one to send should the worker refuse it (None if it is the same).
 
-    `fitted` is what is new at the last turn; `text` and `memories` are all that was injected, older turns included.
+    `fitted` is what is new at the last turn; `text` is all that was injected, older turns included. `sunk` is the head
+    whose length it tells the worker, None for none.
     """
 
     body: bytes
     plain: bytes | None
     fitted: Fitted
     text: str
+    sunk: bytes | None
 
 
-def build(question: Question, known: Known, salt: str) -> Prompt:
+def plan(question: Question, known: Known) -> Plan:
     """Replay what was injected before, add what was recalled now, leave out the turns before `known.first_kept`."""
     request, past = question.request, question.past
     dropped = frozenset(
@@ -41,11 +60,39 @@ def build(question: Question, known: Known, salt: str) -> Prompt:
     inserts = {index: placed.text for index, placed in replays.items()}
     if fitted.text:
         inserts[target] = compose.extended(inserts.get(target, ""), fitted.text)
-    add = {"cache_salt": salt} if salt and "cache_salt" not in request.fields else {}
-    drop = tuple(sorted(dropped))
-    body = splice(request, Edits(insert=inserts, drop=drop, without=STRIPPED, add=add))
-    plain = splice(request, Edits(drop=drop, without=STRIPPED)) if inserts or add else None
-    return Prompt(body, plain, fitted, "\n".join(inserts.values()))
+    first = next(i for i in past.spans[known.first_kept] if request.messages[i].role == "user")
+    anchored = (first in replays and replays[first].anchored) or (first == target and known.anchors(fitted))
+    return Plan(request, inserts, tuple(sorted(dropped)), fitted, inserts[first] if anchored else "")
+
+
+def head(request: ChatRequest, drop: Collection[int] = (), pinned: str = "") -> bytes | None:
+    """What stands before the turns and stays there, as the body of vLLM's POST /tokenize: tools, messages such as the
+    system's, and pinned text. None if there is nothing of it.
+
+    It ends with a user message, because templates may want one: with the pinned text's block or an empty one.
+    """
+    messages = request.messages
+    first = next(i for i, message in enumerate(messages) if message.role == "user" and i not in drop)
+    before = [messages[i] for i in range(first) if i not in drop]
+    if not (before or pinned or request.fields.get("tools")):
+        return None
+    spelled = [request.raw[message.start : message.end] for message in before]
+    spelled.append(orjson.dumps({"role": "user", "content": pinned}))
+    found = [request.members[name] for name in _TEMPLATE if name in request.members]
+    members = [request.raw[member.at : member.end] for member in found]
+    return b"{%s}" % b",".join([*members, b'"messages":[%s]' % b",".join(spelled), b'"add_generation_prompt":false'])
+
+
+def written(plan: Plan, salt: str = "", sink: tuple[bytes, int] | None = None) -> Prompt:
+    """The plan carried out. `salt` is for the worker's prefix cache ("": none of ours), `sink` for its KV policy: a
+    head and its tokens."""
+    add = {"cache_salt": salt} if salt and "cache_salt" not in plan.request.fields else {}
+    xargs = {"kv_sink": sink[1]} if sink else {}
+    edits = Edits(insert=plan.inserts, drop=plan.drop, without=STRIPPED, add=add, xargs=xargs)
+    body = splice(plan.request, edits)
+    ours = plan.inserts or add or xargs
+    plain = splice(plan.request, Edits(drop=plan.drop, without=STRIPPED)) if ours else None
+    return Prompt(body, plain, plan.fitted, "\n".join(plan.inserts.values()), sink[0] if sink else None)
 
 
 def _replays(question: Question, known: Known) -> dict[int, Placed]:

@@ -1,7 +1,7 @@
 """What is asked, by whom, in which conversation: a chat body read once, for the verbs that follow. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.admit import Key, Mode, Options, admit
@@ -36,7 +36,8 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question that memory may act on. `said` is the user's text of the last turn; `at` when it was said."""
+    """One question that memory may act on. `said` is the user's text of the last turn; `at` when it was said. `window`
+    is how many tokens its model takes, 0 where nobody knows."""
 
     scope: Scope
     session: str | None
@@ -47,6 +48,7 @@ class Question:
     request: ChatRequest
     past: History
     said: str
+    window: int
 
     @property
     def writes(self) -> bool:
@@ -105,7 +107,13 @@ def understand(
         request=request,
         past=past,
         said=said,
+        window=ask.worker.window(request.model),
     )
+
+
+def following(question: Question, request: ChatRequest) -> Question:
+    """A question of the same conversation with a longer request, of which nobody knows yet what is said in it."""
+    return replace(question, request=request, past=_history(request, chat.user_turns(request.messages)), said="")
 
 
 def _policy(options: Options, policies: Mapping[str, Policy], default: str) -> Policy:

@@ -95,6 +95,11 @@ async def _tell(answer: Answer, client: Client, broke: UpstreamError) -> None:
         await client.write(b"\n\ndata: " + orjson.dumps(broke.body()) + b"\n\n", more=False)
 
 
+def plain_coding(headers: Headers) -> Headers:
+    """The headers of a question whose answer must be read here: they ask for no compression."""
+    return [*((n, v) for n, v in headers if n != b"accept-encoding"), (b"accept-encoding", b"identity")]
+
+
 def is_stream(answer: Answer) -> bool:
     """Whether the answer is a stream of server-sent events."""
     return any(n.lower() == b"content-type" and v.lower().startswith(b"text/event-stream") for n, v in answer.headers)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,8 +28,9 @@ _TRACED_CHARS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What memory knows about a question. Turns before `first_kept` leave the prompt; `moved` if that is a new step.
-    `budget` is how many tokens of recalled text the prompt has room for; `pinned` is None where nobody asked for it."""
+    """What memory knows about a question. Turns before `first_kept` leave the prompt; `moved` if that is a new step,
+    and `spare` is how many tokens the turns may grow by before the next one. `budget` is how many tokens of recalled
+    text the prompt has room for; `pinned` is None where nobody asked for it."""
 
     place: Place
     budget: int
@@ -36,16 +38,19 @@ class Known:
     pinned: tuple[Memory, ...] | None = None
     first_kept: int = 0
     moved: bool = False
+    spare: float = math.inf
+
+    def anchors(self, fitted: Fitted) -> bool:
+        """Whether something pinned is in what was fitted."""
+        return any(memory.id in fitted.memories for memory in self.pinned or ())
 
 
 @dataclass(frozen=True, slots=True)
 class Rememberer:
-    """`window` tells a model's context in tokens (0: unknown); `deadline` is in seconds; `redacts` keeps secrets out of
-    the traces."""
+    """`deadline` is in seconds; `redacts` keeps secrets out of the traces."""
 
     recaller: Recaller
     sessions: SessionStore
-    window: Callable[[str], int]
     deadline: float
     clock: Callable[[], float]
     redacts: bool = True
@@ -90,6 +95,7 @@ class Rememberer:
             text=compose.extended(old.text, fitted.text),
             memories=(*old.memories, *fitted.memories),
             pinned=old.pinned or known.pinned is not None,
+            anchored=old.anchored or known.anchors(fitted),
             cut=place.keys[known.first_kept] if known.first_kept else "",
         )
         try:
@@ -141,7 +147,7 @@ class Rememberer:
         The step before is read from this conversation's own placements, so that a retry decides the same and branches
         do not move each other.
         """
-        past, window = question.past, self.window(question.request.model)
+        past, window = question.past, question.window
         if not window:
             return Known(place, question.budget)
         limit = max(window - past.answer, 1)
@@ -156,7 +162,8 @@ class Rememberer:
         before = place.keys.index(cut) if cut in place.keys else 0
         first = compose.first_kept(past.head, sizes, limit, before)
         room = compose.room(past.head, sizes[first:], limit)
-        return Known(place, min(question.budget, room), first_kept=first, moved=first != before)
+        spare = compose.spare(past.head, sizes[first:], limit)
+        return Known(place, min(question.budget, room), first_kept=first, moved=first != before, spare=spare)
 
     async def _pinned(self, question: Question, known: Known) -> tuple[Memory, ...] | None:
         """What is pinned, where the prompt does not hold it yet: once a session, and anew when compaction took it."""

@@ -10,6 +10,7 @@ from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
 from gateway.seal import Seal
 from gateway.telemetry import Telemetry
 from gateway.turn import Story
+from gateway.upstream.fleet import Fleet
 
 Ping = Callable[[], Awaitable[None]]
 
@@ -32,6 +33,7 @@ class Services:
     """Every part that a route may reach, and the pings behind /health/ready."""
 
     story: Story
+    fleet: Fleet
     keyring: Keyring
     gate: Gate
     admin_key: str

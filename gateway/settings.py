@@ -23,6 +23,12 @@ class Settings(BaseSettings):
     data: Path = Field(Path("mneme-data"), description="Directory of the embedded stores.")
     upstream: str = Field("", description="Base URL of an OpenAI-compatible server; empty starts the embedded reader.")
     upstream_key: SecretStr = Field(SecretStr(""), description="Bearer key that the upstream wants, if any.")
+    workers: SecretStr = Field(
+        SecretStr(""), description="JSON: names that callers may use as a model, and the worker, model and KV policy."
+    )
+    warm: bool = Field(
+        False, description="Have the worker compute a prompt that compaction will begin anew, ahead of it."
+    )
     keys: SecretStr = Field(
         SecretStr(""),
         description="Comma-separated key:tenant or key:tenant:single-user. Empty: one local single-user key.",

@@ -29,6 +29,12 @@ class Telemetry:
         )
         self.turns = Counter("mneme_turns", "Turns journalled, by how they ended", ["ending"], registry=self.registry)
         self.indexed = Counter("mneme_indexed", "Turns indexed by the writer", ["result"], registry=self.registry)
+        self.warmed = Counter(
+            "mneme_warmed",
+            "Prompts computed ahead of a compaction, by how it ended",
+            ["result"],
+            registry=self.registry,
+        )
         self.pending = Gauge("mneme_journal_pending", "Turns waiting to be indexed", registry=self.registry)
         self.dead = Gauge("mneme_journal_dead", "Turns that could not be indexed", registry=self.registry)
         self.oldest = Gauge("mneme_journal_oldest_seconds", "Age of the oldest waiting turn", registry=self.registry)

@@ -13,16 +13,17 @@ from secrets import token_hex
 from gateway.admit import Key, read_mode
 from gateway.ask import Ask, Tale
 from gateway.errors import UpstreamError
-from gateway.learn import Learner
+from gateway.learn import Learner, opened
 from gateway.memory.policies.base import Policy
-from gateway.memory.records import Scope, Turn
 from gateway.memory.retain import Retainer
-from gateway.prompt import Prompt, build, stripped
+from gateway.prompt import Prompt, stripped
 from gateway.question import Question, read, understand
-from gateway.relay import Client, is_stream, relay, relay_and_learn
+from gateway.relay import Client, is_stream, plain_coding, relay, relay_and_learn
 from gateway.remember import Known, Rememberer
+from gateway.scribe import Scribe
 from gateway.telemetry import Telemetry
-from gateway.upstream.client import Answer, Body, Headers, Upstream
+from gateway.upstream.client import Answer, Body
+from gateway.warm import Foresee
 
 # Statuses with which a worker says that it does not want this prompt; ours may be to blame, so it is asked again.
 _REFUSALS = (400, 413, 422)
@@ -30,19 +31,18 @@ _REFUSALS = (400, 413, 422)
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What telling it takes. `salt`, of a scope and a model, names whose prompts may share the worker's prefix cache
-    ("" for everybody's)."""
+    """What telling it takes. Who answers is known before it begins: the worker stands in the Ask."""
 
     rememberer: Rememberer
+    scribe: Scribe
     retainer: Retainer
-    upstream: Upstream
     telemetry: Telemetry
     policies: Mapping[str, Policy]
     default_policy: str
     memory_tokens: int
-    salt: Callable[[Scope, str], str]
     clock: Callable[[], float]
     nudge: Callable[[], None]
+    foresee: Foresee
 
     async def tell(self, ask: Ask, key: Key, client: Client) -> None:
         """Answer one chat completion. What memory cannot act on passes untouched."""
@@ -65,14 +65,16 @@ class Story:
             )
         if question is None:
             return await self._pass_on(ask, stripped(request), tale, client)
+        self.scribe.expect(question, ask.worker)
         with self.telemetry.verb("recall", tale.millis):
             known = await self.rememberer.remember(question, tale)
         with self.telemetry.verb("compose", tale.millis):
-            prompt = build(question, known, self.salt(question.scope, request.model))
+            prompt = await self.scribe.write(question, known, ask.worker, tale)
             tale.count, tale.tokens = len(prompt.fitted.memories), prompt.fitted.tokens
             await self.rememberer.keep(question, known, prompt.fitted, tale)
         trace = await self.rememberer.explain(question, known, prompt.fitted, tale)
-        await self._relay(ask, question, known, prompt, tale, client)
+        reply = await self._relay(ask, question, known, prompt, tale, client)
+        self.foresee(question, known, prompt, ask.worker, reply)
         await self.rememberer.conclude(trace, tale)
         return None
 
@@ -83,7 +85,7 @@ class Story:
     async def _pass_on(self, ask: Ask, body: Body, tale: Tale, client: Client) -> None:
         tale.mode = "off"
         try:
-            async with self.upstream.send(ask.method, ask.path, ask.headers, body) as answer:
+            async with ask.worker.upstream.send(ask.method, ask.path, ask.headers, body) as answer:
                 await relay(answer, client, tale.headers())
         except UpstreamError as failed:
             self._count(tale, failed.status)
@@ -92,50 +94,41 @@ class Story:
 
     async def _relay(
         self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale, client: Client
-    ) -> None:
+    ) -> str:
+        """What the assistant said in the end; "" where nobody listened, or it has more to do."""
+        reply = ""
         try:
             async with self._answer(ask, question, known, prompt, tale) as answer:
                 if question.writes and answer.status == 200:
-                    learner = self._learner(question, known, prompt, is_stream(answer), tale)
+                    turn, streamed = opened(question, known, tale), is_stream(answer)
+                    learner = Learner(self.retainer, turn, prompt.text, streamed, tale, self.telemetry, self.nudge)
                     await relay_and_learn(answer, client, tale.headers(), learner)
+                    reply = learner.reply
                 else:
                     await relay(answer, client, tale.headers())
         except UpstreamError as failed:
             self._count(tale, failed.status)
             raise
         self._count(tale, answer.status)
+        return reply
 
     @asynccontextmanager
     async def _answer(
         self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale
     ) -> AsyncIterator[Answer]:
         """The worker's answer; if it refuses the prompt as we made it, its answer to the client's own prompt."""
-        headers = _plain_coding(ask.headers)
-        async with self.upstream.send(ask.method, ask.path, headers, prompt.body) as answer:
+        headers, upstream = plain_coding(ask.headers), ask.worker.upstream
+        async with upstream.send(ask.method, ask.path, headers, prompt.body) as answer:
             if prompt.plain is None or answer.status not in _REFUSALS:
                 yield answer
                 return
-        async with self.upstream.send(ask.method, ask.path, headers, prompt.plain) as second:
+        async with upstream.send(ask.method, ask.path, headers, prompt.plain) as second:
             tale.count = tale.tokens = 0
             if second.status == 200:
                 tale.skip("refused-by-worker")
+                self.scribe.refused(prompt, ask.worker)
                 await self.rememberer.keep(question, known, prompt.fitted.nothing(), tale)
             yield second
-
-    def _learner(self, question: Question, known: Known, prompt: Prompt, streamed: bool, tale: Tale) -> Learner:
-        place = known.place
-        turn = Turn(
-            id=place.turn,
-            scope=question.scope,
-            session=place.session,
-            chain=place.keys[-1],
-            at=question.at,
-            user_text=question.said,
-            reply_text="",
-            model=question.request.model,
-            trace=tale.id,
-        )
-        return Learner(self.retainer, turn, prompt.text, streamed, tale, self.telemetry, self.nudge)
 
     def _count(self, tale: Tale, status: int) -> None:
         self.telemetry.answers.labels(tale.mode, f"{status // 100}xx").inc()
@@ -143,8 +136,3 @@ class Story:
             self.telemetry.injected.observe(tale.tokens)
         for reason in tale.skipped:
             self.telemetry.skipped.labels(reason).inc()
-
-
-def _plain_coding(headers: Headers) -> Headers:
-    """An answer that we must read is asked for without compression."""
-    return [*((n, v) for n, v in headers if n != b"accept-encoding"), (b"accept-encoding", b"identity")]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import Any
@@ -23,26 +23,38 @@ from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from gateway.memory.words import Words
 from gateway.remember import Rememberer
+from gateway.scribe import Scribe
 from gateway.seal import Seal, open_secret
 from gateway.services import Gate, Services
 from gateway.settings import LOCAL_KEY, Settings
 from gateway.telemetry import Telemetry
 from gateway.turn import Story
+from gateway.upstream.aliases import Alias, located, parse_aliases
 from gateway.upstream.client import Patience, Upstream
 from gateway.upstream.embedded import embedded_reader
-from gateway.upstream.windows import Windows
+from gateway.upstream.errands import Errands
+from gateway.upstream.fleet import Fleet
+from gateway.upstream.sinks import Sinks
+from gateway.upstream.worker import Worker
+from gateway.warm import Warmer, blind
 
 log = logging.getLogger(__name__)
 
 # Of the recall deadline, for the vectors of turns that the writer has not got to.
 _PENDING_SHARE = 0.4
 _HEADER_LIMIT = 64 << 10
+# Hands, and places in line: counting heads is quick and wanted at once, warming keeps a worker busy.
+_COUNTING, _WARMING = (4, 64), (1, 8)
+_AT_LEISURE = 10.0
+
+Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that requests use. On the way out the writer finishes what is pending, then the stores close."""
     _check_names(settings)
+    aliases = parse_aliases(settings.workers.get_secret_value())
     async with AsyncExitStack() as stack:
         directory.make(settings.data)
         seal = Seal(open_secret(settings.data / "secret"), settings.cache_salt)
@@ -62,33 +74,42 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         words = await _words(settings)
         known: dict[str, Policy] = {name: _named(target).over(words) for name, target in policies.TABLE.items()}
-        upstream = await _upstream(settings, stack)
-        windows = Windows(upstream, settings.context_tokens)
+        fleet = await _fleet(settings, aliases, stack)
+        counting, warming = Errands(*_COUNTING), Errands(*_WARMING)
         curator = Curator(memories, sessions, journal, embedder, known[settings.policy], time.time)
         writer = Writer(curator, journal, lambda result, n: telemetry.indexed.labels(result).inc(n))
+        rememberer = Rememberer(
+            Recaller(memories, journal, embedder, _PENDING_SHARE * settings.recall_deadline),
+            sessions,
+            settings.recall_deadline,
+            time.time,
+            settings.redact,
+        )
+        sinks = Sinks(counting)
+        warmer = Warmer(
+            rememberer,
+            Scribe(seal.salt, sinks, _AT_LEISURE),
+            warming,
+            lambda result: telemetry.warmed.labels(result).inc(),
+        )
         story = Story(
-            rememberer=Rememberer(
-                Recaller(memories, journal, embedder, _PENDING_SHARE * settings.recall_deadline),
-                sessions,
-                windows.of,
-                settings.recall_deadline,
-                time.time,
-                settings.redact,
-            ),
+            rememberer=rememberer,
+            scribe=Scribe(seal.salt, sinks, settings.recall_deadline),
             retainer=Retainer(journal, settings.redact, settings.retain_deadline),
-            upstream=upstream,
             telemetry=telemetry,
             policies=known,
             default_policy=settings.policy,
             memory_tokens=settings.memory_tokens,
-            salt=lambda scope, model: seal.salt(scope) if windows.salted(model) else "",
             clock=time.time,
             nudge=writer.nudge,
+            foresee=warmer.foresee if settings.warm else blind,
         )
         keys = settings.keys.get_secret_value()
-        await stack.enter_async_context(_working(writer, windows, settings.drain_seconds))
+        beside = (fleet.watch, counting.run, warming.run)
+        await stack.enter_async_context(_working(writer, beside, settings.drain_seconds))
         yield Services(
             story=story,
+            fleet=fleet,
             keyring=Keyring(parse_keys(keys, LOCAL_KEY)),
             gate=Gate(_HEADER_LIMIT, settings.body_limit, settings.body_timeout, local_only=not keys),
             admin_key=settings.admin_key.get_secret_value(),
@@ -101,7 +122,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             seal=seal,
             telemetry=telemetry,
             pings={
-                "upstream": windows.ping,
+                "upstream": fleet.default.ping,
+                **({"workers": fleet.ping} if fleet.workers[1:] else {}),
                 "memories": memories.ping,
                 "sessions": sessions.ping,
                 "journal": journal.ping,
@@ -112,18 +134,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def _working(writer: Writer, windows: Windows, drain_seconds: float) -> AsyncIterator[None]:
-    """The background tasks, owned here: the writer ends when nothing is pending, or at the drain's limit."""
+async def _working(writer: Writer, beside: Iterable[Task], drain_seconds: float) -> AsyncIterator[None]:
+    """The background tasks, owned here: the writer ends when nothing is pending, or at the drain's limit; what runs
+    beside the requests ends at once."""
     failed: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(writer.run())
-        watching = tasks.create_task(windows.watch())
+        running = [tasks.create_task(task()) for task in beside]
         try:
             yield
         except Exception as error:  # noqa: BLE001  # raised again below, as itself instead of inside a group
             failed = error
         finally:
-            watching.cancel()
+            for task in running:
+                task.cancel()
             writer.stop()
             await asyncio.wait({writing}, timeout=drain_seconds)
             writing.cancel()
@@ -149,11 +173,18 @@ async def _words(settings: Settings) -> Words:
         return Words.none()
 
 
-async def _upstream(settings: Settings, stack: AsyncExitStack) -> Upstream:
-    base_url = settings.upstream or await stack.enter_async_context(embedded_reader())
+async def _fleet(settings: Settings, aliases: Mapping[str, Alias], stack: AsyncExitStack) -> Fleet:
+    """The default worker, and one for every other URL that an alias names."""
+    default = settings.upstream or await stack.enter_async_context(embedded_reader())
+    keys = {located(alias.url): alias.key for alias in aliases.values() if alias.url}
+    keys[located(default)] = settings.upstream_key.get_secret_value()
     patience = Patience(settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout)
-    upstream = Upstream(base_url, settings.upstream_key.get_secret_value(), patience)
-    return await stack.enter_async_context(upstream)
+    workers: dict[str, Worker] = {}
+    for url in dict.fromkeys((located(default), *keys)):
+        upstream = await stack.enter_async_context(Upstream(url, keys[url], patience))
+        workers[url] = Worker(upstream, url, settings.context_tokens)
+    homes = {name: workers[located(alias.url)] for name, alias in aliases.items() if alias.url}
+    return Fleet(tuple(workers.values()), aliases, homes)
 
 
 def _named(target: str) -> Any:

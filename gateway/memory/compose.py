@@ -92,7 +92,7 @@ def first_kept(head: int, sizes: Sequence[int], limit: int, kept_before: int) ->
     `limit` is the model's window (0: unknown, nothing is ever dropped); `kept_before` is the last step's answer, so
     that nothing moves until the history outgrows the window again. The last turn always stays.
     """
-    if not limit or head + sum(sizes[kept_before:]) <= limit * _COMPACT_ABOVE:
+    if not limit or spare(head, sizes[kept_before:], limit) >= 0:
         return kept_before
     room = limit * _COMPACT_TO - head
     first = len(sizes)
@@ -100,6 +100,11 @@ def first_kept(head: int, sizes: Sequence[int], limit: int, kept_before: int) ->
         first -= 1
         room -= sizes[first]
     return max(min(first, len(sizes) - 1), kept_before)
+
+
+def spare(head: int, sizes: Sequence[int], limit: int) -> float:
+    """Estimated tokens that these turns may still grow by before turns have to leave."""
+    return limit * _COMPACT_ABOVE - head - sum(sizes)
 
 
 def room(head: int, sizes: Sequence[int], limit: int) -> int:

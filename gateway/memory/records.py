@@ -150,7 +150,8 @@ class Placed:
 
     `text` is what was injected there ("" for nothing) and is replayed ever after; `memories` are the ids it rendered.
     `repeat` counts how often this same conversation was opened anew (0 = the first time). `pinned`: the text holds what
-    the user had pinned at that time. `cut` is the chain of the first turn that compaction had kept by then, "" for all.
+    the user had pinned at that time, and `anchored` that this was something. `cut` is the chain of the first turn that
+    compaction had kept by then, "" for all.
     """
 
     session: str
@@ -161,6 +162,7 @@ class Placed:
     repeat: int = 0
     pinned: bool = False
     cut: str = ""
+    anchored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from gateway.ask import Ask
-from gateway.errors import BodyTimeout, HeadersTooLarge, MnemeError, NotAllowed
+from gateway.errors import BodyTimeout, BodyTooLarge, HeadersTooLarge, MnemeError, NotAllowed
 from gateway.routes.host import is_local
 from gateway.routes.inbox import ClientGone, Inbox, Receive, while_here
 from gateway.services import Gate, Services
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _PREFIX = len("/v1")
 _CHAT = "/chat/completions"
+_MODELS = "/models"
 # A small body is held, so that it can be sent again when a pooled connection turns out to be dead.
 _HELD = 1 << 16
 _NOT_MODIFIED = 304
@@ -49,17 +50,22 @@ class V1:
         fields = dict(headers)
         _check(headers, fields, services.gate)
         key = services.keyring.find(fields.get(b"authorization"))
-        path = scope["raw_path"].partition(b"?")[0][_PREFIX:].decode("latin-1")
+        method, path = scope["method"], scope["raw_path"].partition(b"?")[0][_PREFIX:].decode("latin-1")
         query = scope["query_string"].decode("latin-1")
         target = f"{path}?{query}" if query else path
+        if path == _MODELS and method == "GET" and services.fleet.speaks:
+            return await client.tell(200, await services.fleet.listing())
+        chats = path == _CHAT and method == "POST"
+        named = bool(services.fleet.aliases) and (chats or _is_json(method, fields))
         inbox = Inbox(receive, services.gate.body_timeout)
-        if path == _CHAT and scope["method"] == "POST":
-            body = await inbox.read(services.gate.body_limit)
-            story = services.story.tell(Ask("POST", target, headers, fields, body), key, client)
-        else:
-            body = await inbox.read(_HELD)
-            story = services.story.pass_through(Ask(scope["method"], target, headers, fields, body), client)
+        body = await inbox.read(services.gate.body_limit if chats or named else _HELD)
+        worker = services.fleet.default
+        if named:
+            worker, body = services.fleet.route(path, body)
+        ask = Ask(method, target, headers, fields, body, worker)
+        story = services.story.tell(ask, key, client) if chats else services.story.pass_through(ask, client)
         await while_here(story, inbox, client.answered)
+        return None
 
 
 class AsgiClient:
@@ -91,11 +97,19 @@ class AsgiClient:
         if self._started:
             return
         status, body = envelope.render(error)
+        # What is left of the body is not waited for.
+        more = ((b"connection", b"close"),) if isinstance(error, BodyTimeout | BodyTooLarge) else ()
+        await self.tell(status, body, *more)
+
+    async def tell(self, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
+        """An answer of our own, in JSON."""
         head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        if isinstance(error, BodyTimeout):  # what is left of the body is not waited for
-            head.append((b"connection", b"close"))
-        await self.start(status, head)
+        await self.start(status, [*head, *more])
         await self.write(body, more=False)
+
+
+def _is_json(method: str, fields: Mapping[bytes, bytes]) -> bool:
+    return method == "POST" and b"json" in fields.get(b"content-type", b"").lower()
 
 
 def _check(headers: Headers, fields: Mapping[bytes, bytes], gate: Gate) -> None:

@@ -112,15 +112,16 @@ class Upstream:
 
     @asynccontextmanager
     async def send(
-        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: Body
+        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: Body, *, beside: bool = False
     ) -> AsyncIterator[Answer]:
-        """One request. `path` begins after the base URL and may carry a query, both as raw text.
+        """One request. `path` begins after the base URL, or after what stands before its /v1 when it is to go `beside`,
+        and may carry a query, both as raw text.
 
         Asks again only when nothing can have been done: the connection was an old one that the worker had already
         closed, and not one byte came back. What the body's own source raises comes out as it is. BadRequest when
         method, path or headers would not stay what they are on the wire.
         """
-        request = self._request(method, path, headers, body)
+        request = self._request(method, path, headers, body, self._origin.site if beside else self._origin.root)
         line = self._rested() or await self._connect()
         try:
             try:
@@ -188,7 +189,9 @@ class Upstream:
         since = self._resting[0][0] if self._resting else None
         self._sweeper = None if since is None else loop.call_at(since + _KEEP_ALIVE, self._sweep)
 
-    def _request(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: Body) -> _Request:
+    def _request(
+        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: Body, root: bytes
+    ) -> _Request:
         """The caller's headers go along byte for byte, less hop-by-hop ones and ours; a length is that of the body we
         send."""
         size = len(body) if isinstance(body, bytes) else None
@@ -205,19 +208,7 @@ class Upstream:
             kept.append(b"transfer-encoding: chunked")
         elif not told and (size or method not in _NO_BODY_EXPECTED):
             kept.append(b"content-length: %d" % (size or 0))
-        return _Request(self._head(method, path, kept), body, chunked, method == "HEAD")
-
-    def _head(self, method: str, path: str, lines: list[bytes]) -> bytes:
-        try:
-            target = self._origin.root + path.encode("latin-1")
-            first = b"%s %s HTTP/1.1" % (method.encode("ascii"), target if target[:1] == b"/" else b"/" + target)
-        except UnicodeEncodeError:
-            raise BadRequest(_UNSAFE) from None
-        head = b"\r\n".join([first, *lines, b"", b""])
-        ends = len(lines) + 2
-        if len(first.split()) != 3 or head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
-            raise BadRequest(_UNSAFE)
-        return head
+        return _Request(_head(method, root, path, kept), body, chunked, method == "HEAD")
 
 
 class _StaleConnection(UpstreamBroke):
@@ -232,3 +223,16 @@ def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         if name.lower() == b"connection":
             gone = gone.union(token.strip().lower() for token in value.split(b","))
     return [(name, value) for name, value in kept if name.lower() not in gone]
+
+
+def _head(method: str, root: bytes, path: str, lines: list[bytes]) -> bytes:
+    try:
+        target = root + path.encode("latin-1")
+        first = b"%s %s HTTP/1.1" % (method.encode("ascii"), target if target[:1] == b"/" else b"/" + target)
+    except UnicodeEncodeError:
+        raise BadRequest(_UNSAFE) from None
+    head = b"\r\n".join([first, *lines, b"", b""])
+    ends = len(lines) + 2
+    if len(first.split()) != 3 or head.count(b"\r") != ends or head.count(b"\n") != ends or b"\0" in head:
+        raise BadRequest(_UNSAFE)
+    return head

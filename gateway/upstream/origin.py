@@ -45,6 +45,11 @@ class Origin:
         root = quote(url.path.rstrip("/"), safe="/%:@!$&'()*+,;=~").encode()
         return cls(host, port, root, tuple(headers), ssl.create_default_context() if url.scheme == "https" else None)
 
+    @property
+    def site(self) -> bytes:
+        """The path of what stands beside a /v1."""
+        return self.root.removesuffix(b"/v1")
+
     async def connect(self, line: Callable[[], Line], seconds: float) -> Line:
         """A new connection, ready to be asked. UpstreamUnreachable says why there is none after `seconds`."""
         try:

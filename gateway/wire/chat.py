@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from gateway.errors import NotSpliceable
-from gateway.wire import spans
+from gateway.wire import body, spans
 
 Turns = tuple[tuple[int, int], ...]
 
@@ -51,12 +51,14 @@ class ChatRequest:
 @dataclass(frozen=True, slots=True)
 class Edits:
     """Changes to a body. `insert`: message index → text at the head of its content. `drop`: indexes of messages that
-    leave. `without`: top-level members that leave. `add`: top-level string members that come."""
+    leave. `without`: top-level members that leave. `add`: top-level members that come. `xargs`: keys that come into
+    vllm_xargs, where the client has none of that name."""
 
     insert: Mapping[int, str] = field(default_factory=dict)
     drop: Sequence[int] = ()
     without: Sequence[str] = ()
-    add: Mapping[str, str] = field(default_factory=dict)
+    add: Mapping[str, str | int] = field(default_factory=dict)
+    xargs: Mapping[str, str | int] = field(default_factory=dict)
 
 
 def read(raw: bytes) -> ChatRequest:
@@ -71,7 +73,7 @@ def read(raw: bytes) -> ChatRequest:
         raise NotSpliceable("The body has no messages.", param="messages")
     if not all(isinstance(message, dict) and isinstance(message.get("role"), str) for message in parsed):
         raise NotSpliceable("Every message is an object with a role.", param="messages")
-    members = spans.members(raw, *_object(raw))
+    members = spans.members(raw, *body.extent(raw))
     place = members["messages"]
     places = spans.elements(raw, place.start, place.end)
     try:
@@ -87,7 +89,7 @@ def splice(request: ChatRequest, edits: Edits) -> bytes:
     dropped = set(edits.drop)
     if len(dropped & set(range(len(request.messages)))) >= len(request.messages):
         raise ValueError("a conversation needs at least one message")
-    changes: list[tuple[int, int, bytes]] = []
+    changes: list[body.Change] = []
     for index, text in edits.insert.items():
         message = request.messages[index]
         if index not in dropped and message.head is not None and text:
@@ -95,7 +97,7 @@ def splice(request: ChatRequest, edits: Edits) -> bytes:
     places = [(message.start, message.end) for message in request.messages]
     changes += [(start, end, b"") for start, end in _cuts(places, dropped)]
     changes += _member_changes(request, edits)
-    return _apply(request.raw, sorted(changes))
+    return body.applied(request.raw, changes)
 
 
 def user_turns(messages: Sequence[Message]) -> Turns:
@@ -171,7 +173,7 @@ def _is_text(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
-def _insertion(raw: bytes, head: int, text: str) -> tuple[int, int, bytes]:
+def _insertion(raw: bytes, head: int, text: str) -> body.Change:
     """The change that puts `text` at the head of a message's content: before a string, or as a first part."""
     at = head + 1
     safe = text.encode("utf-8", "replace").decode()
@@ -181,20 +183,16 @@ def _insertion(raw: bytes, head: int, text: str) -> tuple[int, int, bytes]:
     return at, at, orjson.dumps(safe if raw[at] == ord('"') else safe + "\n\n")[1:-1]
 
 
-def _member_changes(request: ChatRequest, edits: Edits) -> list[tuple[int, int, bytes]]:
+def _member_changes(request: ChatRequest, edits: Edits) -> list[body.Change]:
     found = request.members
     gone = {index for index, name in enumerate(found) if name in edits.without}
     changes = [(start, end, b"") for start, end in _cuts([(m.at, m.end) for m in found.values()], gone)]
-    if edits.add:
-        text = orjson.dumps(dict(edits.add))[1:-1]
+    inside, new = body.extended(request.raw, found, edits.xargs)
+    if new or edits.add:
+        text = orjson.dumps({**edits.add, **new})[1:-1]
         last = max(m.end for m in found.values())
         changes.append((last, last, (b"," if len(found) > len(gone) else b"") + text))
-    return changes
-
-
-def _object(raw: bytes) -> tuple[int, int]:
-    """The span of the whole body without the white space around it."""
-    return spans.skip_space(raw, 0), len(raw.rstrip(b" \t\n\r"))
+    return changes + inside
 
 
 def _cuts(places: Sequence[tuple[int, int]], gone: set[int]) -> list[tuple[int, int]]:
@@ -209,12 +207,3 @@ def _cuts(places: Sequence[tuple[int, int]], gone: set[int]) -> list[tuple[int, 
         else:
             cuts.append((start, places[index + 1][0] if index + 1 < len(places) else end))
     return cuts
-
-
-def _apply(raw: bytes, changes: Sequence[tuple[int, int, bytes]]) -> bytes:
-    view, at = memoryview(raw), 0
-    pieces: list[bytes | memoryview] = []
-    for start, end, text in changes:
-        pieces += [view[at:start], text]
-        at = max(at, end)
-    return b"".join([*pieces, view[at:]])

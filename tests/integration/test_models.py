@@ -8,8 +8,8 @@ import pytest
 
 from gateway.errors import UpstreamBroke
 from gateway.upstream.client import Patience
-from gateway.upstream.client import Upstream as Worker
-from gateway.upstream.windows import Windows
+from gateway.upstream.client import Upstream as Client
+from gateway.upstream.worker import Worker
 from tests.support.gateway import running_gateway
 from tests.support.raw import chat
 from tests.support.upstream import Reply, Upstream, scripted_upstream
@@ -23,26 +23,25 @@ MODELS = Reply(
 PATIENCE = Patience(1.0, 5.0, 5.0)
 
 
-async def watched(scripted: Upstream, models: Reply, fixed: int = 0) -> Windows:
-    """What is known once the worker has been asked."""
+async def watched(scripted: Upstream, models: Reply, fixed: int = 0) -> Worker:
+    """A worker that has been asked once."""
     scripted.models = models
-    async with Worker(scripted.url, "", PATIENCE) as worker:
-        windows = Windows(worker, fixed)
-        watching = asyncio.create_task(windows.watch())
+    async with Client(scripted.url, "", PATIENCE) as client:
+        worker = Worker(client, scripted.url, fixed)
+        watching = asyncio.create_task(worker.watch())
         async with asyncio.timeout(5):
-            while not scripted.connections:
+            while not worker.told:
                 await asyncio.sleep(0.01)
-            await windows.ping()  # over the same connection pool, so the first answer has been read by then
         watching.cancel()
-    return windows
+    return worker
 
 
 async def test_a_salt_goes_to_vllm_and_to_the_reader_only() -> None:
     """Servers that call themselves otherwise may refuse a field that they do not know."""
     async with scripted_upstream() as scripted:
-        windows = await watched(scripted, MODELS)
+        worker = await watched(scripted, MODELS)
 
-    assert [model for model in ("strict", "v", "r", "bare", "unknown") if windows.salted(model)] == [
+    assert [model for model in ("strict", "v", "r", "bare", "unknown") if worker.salted(model)] == [
         "v",
         "r",
         "unknown",
@@ -51,43 +50,43 @@ async def test_a_salt_goes_to_vllm_and_to_the_reader_only() -> None:
 
 async def test_a_salt_goes_out_while_nothing_is_known() -> None:
     """Fail closed: a refused prompt is asked twice, a shared prefix cache tells tenants about each other."""
-    async with scripted_upstream() as scripted, Worker(scripted.url, "", PATIENCE) as worker:
-        assert Windows(worker, 0).salted("m")
+    async with scripted_upstream() as scripted, Client(scripted.url, "", PATIENCE) as client:
+        assert Worker(client, scripted.url).salted("m")
 
 
 async def test_a_window_is_what_the_worker_says() -> None:
     """max_model_len counts where it is a number; 0 stands for unknown."""
     async with scripted_upstream() as scripted:
-        windows = await watched(scripted, MODELS)
+        worker = await watched(scripted, MODELS)
 
-    assert [windows.of(model) for model in ("v", "r", "unknown")] == [900, 0, 0]
+    assert [worker.window(model) for model in ("v", "r", "unknown")] == [900, 0, 0]
 
 
 async def test_a_fixed_window_is_believed_before_the_worker() -> None:
     """MNEME_CONTEXT_TOKENS wins."""
     async with scripted_upstream() as scripted:
-        windows = await watched(scripted, MODELS, fixed=77)
+        worker = await watched(scripted, MODELS, fixed=77)
 
-    assert windows.of("v") == 77
+    assert worker.window("v") == 77
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"data":{}}', b"<html>", b'{"data":[{"id":{}}]}'])
 async def test_a_worker_without_a_model_list_is_no_trouble(body: bytes) -> None:
     """Whatever it answers, nothing is known and nothing breaks."""
     async with scripted_upstream() as scripted:
-        windows = await watched(scripted, Reply(chunks=(body,)))
+        worker = await watched(scripted, Reply(chunks=(body,)))
 
-    assert (windows.of("m"), windows.salted("m")) == (0, True)
+    assert (worker.window("m"), worker.salted("m")) == (0, True)
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])
 async def test_a_worker_that_would_not_answer_us_is_not_ready(status: int) -> None:
     """A wrong upstream key and a worker that is still loading both fail the ping."""
-    async with scripted_upstream() as scripted, Worker(scripted.url, "", PATIENCE) as worker:
+    async with scripted_upstream() as scripted, Client(scripted.url, "", PATIENCE) as client:
         scripted.models = Reply(status=status)
 
         with pytest.raises(UpstreamBroke):
-            await Windows(worker, 0).ping()
+            await Worker(client, scripted.url).ping()
 
 
 async def test_a_strict_worker_is_asked_once(tmp_path: Path) -> None:

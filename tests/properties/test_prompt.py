@@ -14,11 +14,12 @@ from gateway.ask import Ask, Tale
 from gateway.memory.policies.none import Nothing
 from gateway.memory.recall import Recaller
 from gateway.memory.records import Candidate, Hit, Memory, Page, Placed, Scope
-from gateway.prompt import Prompt, build
+from gateway.prompt import Prompt, plan, written
 from gateway.question import read, understand
 from gateway.remember import Rememberer
 from gateway.wire import chat
 from tests.properties.bodies import TEXT
+from tests.support.workers import quiet_worker
 
 SCOPE = Scope("t", "u")
 CALL = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -69,11 +70,10 @@ class House:
     async def ask(self, raw: bytes, session: str | None = None) -> Prompt:
         """The prompt that a request gets, and the placement kept as the story keeps it."""
         ports = cast(Any, self)
-        rememberer = Rememberer(
-            Recaller(ports, ports, ports, 5.0), ports, lambda model: self.window, 60.0, lambda: self.now
-        )
+        rememberer = Rememberer(Recaller(ports, ports, ports, 5.0), ports, 60.0, lambda: self.now)
         fields = {b"x-mneme-session": session.encode()} if session else {}
-        ask, tale = Ask("POST", "/chat/completions", [], fields, raw), Tale("x", "on")
+        worker = quiet_worker(window=self.window)
+        ask, tale = Ask("POST", "/chat/completions", [], fields, raw, worker), Tale("x", "on")
         request = read(ask, MODES["on"], tale)
         assert request
         question = understand(
@@ -89,7 +89,7 @@ class House:
         )
         assert question
         known = await rememberer.remember(question, tale)
-        prompt = build(question, known, "salt")
+        prompt = written(plan(question, known), "salt")
         await rememberer.keep(question, known, prompt.fitted, tale)
         assert tale.skipped == []
         return prompt

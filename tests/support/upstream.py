@@ -44,13 +44,17 @@ class Reply:
 @dataclass
 class Upstream:
     """`url` is the base URL with /v1. `replies` are used up in order; then `answering`, if any, makes up an answer;
-    then `default` answers. GET /v1/models has its own answer and is not recorded, because the gateway asks for it by
-    itself."""
+    then `default` answers. What the gateway asks for by itself has its own answers and does not stand in `received`:
+    GET /v1/models, GET /kv (a stock worker's, unless told otherwise), and POST /tokenize, which stands in `counted`.
+    """
 
     url: str = ""
     default: Reply = field(default_factory=Reply)
     answering: Callable[[Received], Reply] | None = None
     models: Reply = field(default_factory=lambda: Reply(chunks=(b'{"object":"list","data":[]}',)))
+    kv: Reply = field(default_factory=lambda: Reply(404, chunks=(b'{"detail":"Not Found"}',)))
+    tokenize: Reply = field(default_factory=lambda: Reply(404, chunks=(b'{"detail":"Not Found"}',)))
+    counted: list[Received] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     aborted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,7 +66,15 @@ class Upstream:
         self.replies += replies
 
     def next(self, received: Received) -> Reply:
-        """What to say to this."""
+        """What to say to this; notes it."""
+        if received.method == b"GET" and received.target == b"/v1/models":
+            return self.models
+        if received.method == b"GET" and received.target == b"/kv":
+            return self.kv
+        if received.target == b"/tokenize":
+            self.counted.append(received)
+            return self.tokenize
+        self.received.append(received)
         if self.replies:
             return self.replies.pop(0)
         return self.answering(received) if self.answering else self.default
@@ -99,12 +111,7 @@ async def scripted_upstream(port: int = 0) -> AsyncIterator[Upstream]:
 
 async def _converse(upstream: Upstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while True:
-        received = await _read(reader)
-        if received.method == b"GET" and received.target == b"/v1/models":
-            reply = upstream.models
-        else:
-            upstream.received.append(received)
-            reply = upstream.next(received)
+        reply = upstream.next(await _read(reader))
         answering = asyncio.ensure_future(_answer(writer, reply))
         gone = asyncio.ensure_future(reader.read(1))
         await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)

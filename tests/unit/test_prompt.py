@@ -3,15 +3,18 @@
 from typing import Any
 
 import orjson
+import pytest
 
 from gateway.admit import MODES, Key
 from gateway.ask import Ask, Tale
 from gateway.memory.policies.none import Nothing
 from gateway.memory.records import Hit, Memory, Placed, Recall
 from gateway.memory.session import settle
-from gateway.prompt import Prompt, build, stripped
+from gateway.prompt import Plan, Prompt, head, plan, stripped, written
 from gateway.question import Question, read, understand
 from gateway.remember import Known
+from gateway.wire import chat
+from tests.support.workers import quiet_worker
 
 TOLD: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
@@ -25,7 +28,7 @@ TOLD: list[dict[str, Any]] = [
 
 def question(mode: str = "on", **fields: Any) -> Question:
     """The question in a body with these fields."""
-    ask, tale = Ask("POST", "/", [], {}, orjson.dumps({"messages": TOLD, **fields})), Tale("x", mode)
+    ask, tale = Ask("POST", "/", [], {}, orjson.dumps({"messages": TOLD, **fields}), quiet_worker()), Tale("x", mode)
     request = read(ask, MODES[mode], tale)
     assert request
     found = understand(
@@ -48,11 +51,28 @@ def fact(text: str = "You like tea.") -> Recall:
     return Recall((Hit(Memory("m", question().scope, "old", text), 1.0, {}),))
 
 
+def anchored(text: str) -> Placed:
+    """A turn's text that holds something pinned."""
+    return Placed("s", "t", text, pinned=True, anchored=True)
+
+
+def planned(asked: Question, placed: dict[int, Placed] | None = None, **known: Any) -> Plan:
+    """What is to change when this had happened at these turns."""
+    places = {asked.past.chains[turn]: at for turn, at in (placed or {}).items()}
+    return plan(asked, Known(settle(asked.scope, None, asked.past.chains, places, 0.0), 500, **known))
+
+
+def heads(made: Plan) -> Any:
+    """The messages of its head; None if it has none."""
+    body = head(made.request, made.drop, made.pinned)
+    return None if body is None else [(m["role"], m["content"]) for m in orjson.loads(body)["messages"]]
+
+
 def prompt(asked: Question, placed: dict[int, str] | None = None, salt: str = "", **known: Any) -> Prompt:
     """The prompt when these turns had got these texts before."""
     keys = asked.past.chains
     places = {keys[turn]: Placed("s", "t", text) for turn, text in (placed or {}).items()}
-    return build(asked, Known(settle(asked.scope, None, keys, places, 0.0), 500, **known), salt)
+    return written(plan(asked, Known(settle(asked.scope, None, keys, places, 0.0), 500, **known)), salt)
 
 
 def contents(body: bytes) -> list[Any]:
@@ -136,3 +156,68 @@ def test_a_user_message_that_takes_no_text_gets_none() -> None:
     made = prompt(asked, recall=fact())
 
     assert (made.body, made.fitted.tokens, made.fitted.memories) == (asked.request.raw, 0, ())
+
+
+def test_a_head_is_spelled_as_the_client_spelled_it() -> None:
+    """What shapes the prompt comes along byte for byte, what does not stays away."""
+    raw = (
+        b'{"seed":1,"tools" : [{"x":1.0}],"messages":[{"content":"caf\\u00e9" ,"role":"system"},'
+        b'{"role":"user","content":"a"}],"chat_template_kwargs": {"t":true},"model":"m"}'
+    )
+
+    assert head(chat.read(raw)) == (
+        b'{"model":"m","tools" : [{"x":1.0}],"chat_template_kwargs": {"t":true},"messages":'
+        b'[{"content":"caf\\u00e9" ,"role":"system"},{"role":"user","content":""}],"add_generation_prompt":false}'
+    )
+
+
+def test_a_head_is_what_stands_before_the_turns() -> None:
+    """Also a greeting; nothing of the turns, and nothing that was only recalled."""
+    greeted = [TOLD[0], {"role": "assistant", "content": "Welcome."}, *TOLD[1:]]
+
+    assert heads(planned(question(), {0: Placed("s", "t", "A", pinned=True)}, recall=fact())) == [
+        ("system", "Be brief."),
+        ("user", ""),
+    ]
+    assert heads(planned(question(messages=greeted))) == [
+        ("system", "Be brief."),
+        ("assistant", "Welcome."),
+        ("user", ""),
+    ]
+
+
+@pytest.mark.parametrize("fields", [{}, {"tools": []}, {"tools": None}])
+def test_a_conversation_may_have_no_head(fields: dict[str, Any]) -> None:
+    """No system message, no tools, nothing pinned."""
+    assert heads(planned(question(messages=TOLD[1:], **fields))) is None
+
+
+def test_what_is_pinned_closes_the_head() -> None:
+    """Where it stands at the first words that stay; at later ones it is out of a sink's reach."""
+    first = planned(question(messages=TOLD[1:]), {0: anchored("P")})
+    later = planned(question(), {1: anchored("P")})
+    moved = planned(question(), {0: anchored("O"), 1: anchored("P")}, first_kept=1)
+
+    assert heads(first) == [("user", "P")]
+    assert heads(later) == [("system", "Be brief."), ("user", "")]
+    assert heads(moved) == [("system", "Be brief."), ("user", "P")]
+
+
+def test_what_was_pinned_just_now_closes_the_head_of_a_first_turn() -> None:
+    """The same text as every later turn replays."""
+    note = Memory("n", question().scope, "", "Call me Flint.", kind="note", pinned=True)
+    made = planned(question(messages=TOLD[:2]), pinned=(note,))
+
+    assert heads(made) == [("system", "Be brief."), ("user", made.fitted.text)]
+    assert "Call me Flint." in made.fitted.text
+    assert planned(question(), pinned=(note,)).pinned == ""
+
+
+def test_a_sink_goes_with_the_rewritten_prompt_only() -> None:
+    """As a key of vllm_xargs, beside the client's own."""
+    made = written(planned(question()), sink=(b"{}", 64))
+    merged = written(planned(question(vllm_xargs={"kv_window": 32})), sink=(b"{}", 64))
+
+    assert orjson.loads(made.body)["vllm_xargs"] == {"kv_sink": 64}
+    assert (made.plain, made.sunk) == (question().request.raw, b"{}")
+    assert orjson.loads(merged.body)["vllm_xargs"] == {"kv_sink": 64, "kv_window": 32}

@@ -11,7 +11,9 @@ from gateway.ask import Ask, Tale
 from gateway.errors import BadRequest
 from gateway.memory.policies.none import Nothing
 from gateway.memory.records import Scope
-from gateway.question import Question, read, understand
+from gateway.question import Question, following, read, understand
+from gateway.wire import chat
+from tests.support.workers import quiet_worker
 
 HELLO = [{"role": "user", "content": "hello"}]
 CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -19,7 +21,7 @@ CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": 
 
 def asked(body: Any) -> Ask:
     """A request with this body."""
-    return Ask("POST", "/chat/completions", [], {}, body)
+    return Ask("POST", "/chat/completions", [], {}, body, quiet_worker(window=900))
 
 
 def understood(mode: str = "on", key: Key | None = None, tale: Tale | None = None, **fields: Any) -> Question | None:
@@ -159,3 +161,19 @@ def test_tools_count_to_the_head_and_the_answer_is_set_aside() -> None:
     assert armed.past.head - plain.past.head > 1000
     assert [question(max_completion_tokens=n).past.answer for n in (70, None, "x", True, -3)] == [70, 0, 0, 0, 0]
     assert armed.past.answer == 50
+
+
+def test_the_window_is_that_of_the_worker_that_answers() -> None:
+    """Two workers may serve the same model with different ones."""
+    assert question().window == 900
+
+
+def test_a_following_question_says_nothing_yet() -> None:
+    """It has the longer history of its request, and all the rest of the one before."""
+    before = question(metadata={"session_id": "s"})
+    told = [*HELLO, {"role": "assistant", "content": "Good day."}, {"role": "user", "content": "And now?"}]
+
+    after = following(before, chat.read(orjson.dumps({"messages": told})))
+
+    assert (after.said, len(after.past.chains), after.past.chains[0]) == ("", 2, before.past.chains[0])
+    assert (after.scope, after.session, after.window) == (before.scope, "s", 900)

@@ -79,7 +79,11 @@ def test_settings_do_not_change() -> None:
 
 def test_secrets_are_not_shown() -> None:
     """Not in a log line, not in a traceback."""
-    shown = repr(settings(keys="hunter2:t", admin_key="hunter3", upstream_key="hunter4", embedder_key="hunter5"))
+    shown = repr(
+        settings(
+            keys="hunter2:t", admin_key="hunter3", upstream_key="hunter4", embedder_key="hunter5", workers="hunter6"
+        )
+    )
 
     assert "hunter" not in shown
 

@@ -14,10 +14,11 @@ from gateway.wiring import open_services
     [
         ({"policy": "telepathy"}, "MNEME_POLICY=telepathy .* none, verbatim"),
         ({"embedder": "magic"}, "MNEME_EMBEDDER=magic .* minilm, http"),
+        ({"workers": '{"a": {}}'}, "MNEME_WORKERS: 'a' needs a url"),
     ],
 )
-async def test_a_name_that_no_table_has_is_refused(settings: dict[str, str], said: str, tmp_path: Path) -> None:
-    """The knob is named and so are the choices; no data directory comes about."""
+async def test_a_setting_that_leads_nowhere_is_refused(settings: dict[str, str], said: str, tmp_path: Path) -> None:
+    """The knob is named and so is what would do; no data directory comes about."""
     data = tmp_path / "data"
     with pytest.raises(SettingsRefused, match=said):
         async with open_services(Settings.model_validate({"data": data, **settings})):

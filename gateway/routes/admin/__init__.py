@@ -15,6 +15,7 @@ from gateway.routes.admin.people import router as people
 from gateway.routes.admin.recall import router as recall
 from gateway.routes.admin.traces import router as traces
 from gateway.routes.admin.transfer import router as transfer
+from gateway.routes.admin.workers import router as workers
 
 # Only for the API's description: a key is checked at the door, before a body is read.
 _documented = HTTPBearer(auto_error=False, description="MNEME_ADMIN_KEY. Unset: loopback needs no key.")
@@ -24,5 +25,5 @@ admin = APIRouter(
     dependencies=[Depends(_documented)],
     responses={"4XX": {"model": Refusal, "description": "The caller can mend it; the message says how."}},
 )
-for room in (memories, transfer, people, forget, journal, traces, recall, about):
+for room in (memories, transfer, people, forget, journal, traces, recall, about, workers):
     admin.include_router(room)

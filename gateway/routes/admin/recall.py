@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.admit import LOCAL, MODES, Key
 from gateway.ask import Ask, Tale
 from gateway.errors import BadRequest
-from gateway.prompt import build, stripped
+from gateway.prompt import stripped
 from gateway.question import Question, understand
 from gateway.routes.admin.door import Guarded
 from gateway.routes.admin.examples import HIT, shown
@@ -16,6 +16,7 @@ from gateway.routes.admin.models import Preview
 from gateway.routes.admin.render import answer
 from gateway.routes.admin.whose import NamedUser, Served, Tenant
 from gateway.services import Services
+from gateway.upstream.worker import Worker
 from gateway.wire import chat
 
 router = APIRouter(tags=["recall"], route_class=Guarded)
@@ -54,12 +55,14 @@ async def preview_recall(
 
     The body is a whole chat completion's. Its user is the query's `user`, or else whom the body itself names.
     """
-    ask = Ask("POST", "/chat/completions", [], {}, await request.body())
+    path, given = "/chat/completions", await request.body()
+    worker, body = services.fleet.route(path, given) if services.fleet.aliases else (services.fleet.default, given)
+    ask = Ask("POST", path, [], {}, body, worker)
     tale = Tale("", "read")
     question = _question(services, ask, tenant, user, session, tale)
     if question is None:
         return answer(_nothing(ask, tale))
-    return answer(await _preview(services, question, tale))
+    return answer(await _preview(services, question, worker, tale))
 
 
 def _question(services: Services, ask: Ask, tenant: str, user: str, session: str | None, tale: Tale) -> Question | None:
@@ -84,11 +87,11 @@ def _question(services: Services, ask: Ask, tenant: str, user: str, session: str
     return replace(question, scope=scope, session=session or question.session)
 
 
-async def _preview(services: Services, question: Question, tale: Tale) -> dict[str, Any]:
+async def _preview(services: Services, question: Question, worker: Worker, tale: Tale) -> dict[str, Any]:
     story = services.story
     with story.telemetry.verb("preview", tale.millis):
         known = await story.rememberer.remember(question, tale)
-        prompt = build(question, known, story.salt(question.scope, question.request.model))
+        prompt = await story.scribe.write(question, known, worker, tale)
     fresh, fitted = known.place.fresh, prompt.fitted
     return {
         "policy": question.policy.name,

@@ -49,6 +49,30 @@ async def test_a_request_is_what_was_asked_for_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "target"),
+    [("/v1", b"/kv"), ("/proxy/v1/", b"/proxy/kv"), ("/openai", b"/openai/kv"), ("", b"/kv")],
+)
+async def test_what_goes_beside_a_base_url_stands_next_to_its_v1(path: str, target: bytes) -> None:
+    """On the same connections; where there is no /v1, below it."""
+    heads = []
+
+    async def notes(reader: Reader, writer: Writer) -> None:
+        heads.append(await read_head(reader))
+        writer.write(OK)
+
+    async with puppet_worker() as puppet:
+        puppet.act = notes
+        base_url = puppet.url.removesuffix("/v1") + path
+        async with (
+            Upstream(base_url, "", PATIENT) as client,
+            client.send("GET", "/kv", [], b"", beside=True) as answer,
+        ):
+            await answer.whole()
+
+    assert heads[0].startswith(b"GET %s HTTP/1.1\r\n" % target)
+
+
+@pytest.mark.parametrize(
     ("method", "path", "header"),
     [
         ("GET /x HTTP/1.1\r\nx: y\r\n\r\nGET", "/", (b"a", b"b")),

@@ -155,6 +155,20 @@ def test_the_last_member_can_leave_while_another_comes() -> None:
     assert edited == b'{"messages":[{"role":"user","content":"a"}],"cache_salt":"s"}'
 
 
+def test_keys_come_into_vllm_xargs_beside_what_is_there() -> None:
+    """Together with every other edit; where there is no such member it comes at the end, after what was added."""
+    there = b'{"memory":{},"messages":[{"role":"user","content":"a"}],"vllm_xargs":{"x":1}}'
+    edits = Edits(insert={0: "M"}, without=("memory",), add={"cache_salt": "s"}, xargs={"kv_sink": 64})
+    only = Edits(without=("memory", "vllm_xargs"), xargs={"kv_sink": 64})
+
+    assert chat.splice(chat.read(there), edits) == (
+        b'{"messages":[{"role":"user","content":"M\\n\\na"}],"vllm_xargs":{"kv_sink":64,"x":1},"cache_salt":"s"}'
+    )
+    bare = chat.read(there.replace(b',"vllm_xargs":{"x":1}', b""))
+    assert chat.splice(bare, edits).endswith(b'],"cache_salt":"s","vllm_xargs":{"kv_sink":64}}')
+    assert chat.splice(bare, only).endswith(b'],"vllm_xargs":{"kv_sink":64}}')
+
+
 def test_a_model_that_is_no_string_is_nobody() -> None:
     """The worker will refuse it; we do not fail over it."""
     assert [chat.read(body(user("a"), model=m)).model for m in ("m", 3, None)] == ["m", "", ""]

@@ -1,0 +1,60 @@
+"""The shapes of /admin/workers. No logic."""
+
+from typing import Any
+
+from gateway.routes.admin.models import Shape
+
+
+class WorkerProcess(Shape):
+    """A process of a worker in which its KV policy is active, in how many layers."""
+
+    role: str
+    pid: int
+    rank: int
+    layers: int
+
+
+class KvReport(Shape):
+    """A worker's KV policy, as it reports it; lengths in tokens. `per_request`: policies that a request may choose."""
+
+    policy: str
+    knobs: dict[str, Any]
+    block: int
+    trained: int
+    per_request: list[str]
+    processes: list[WorkerProcess]
+    vllm: str
+
+
+class ServedModel(Shape):
+    """A model of a worker; `window` is how many tokens it takes, 0 when nobody knows."""
+
+    id: str
+    window: int
+    owned_by: str
+
+
+class AliasCard(Shape):
+    """A name that callers may use, the model it stands for, and the KV policy ("" for the worker's own)."""
+
+    name: str
+    model: str
+    policy: str
+
+
+class WorkerCard(Shape):
+    """A worker; `kv` is null for a stock one. `url` has no credentials."""
+
+    url: str
+    default: bool
+    reachable: bool
+    models: list[ServedModel]
+    kv: KvReport | None
+    aliases: list[AliasCard]
+
+
+class Workers(Shape):
+    """All workers, and the aliases that nobody can answer for now."""
+
+    workers: list[WorkerCard]
+    unserved: list[str]

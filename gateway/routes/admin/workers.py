@@ -1,0 +1,66 @@
+"""/admin/workers: who answers, what models and KV policy each worker tells of, and which names lead to it."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from gateway.routes.admin.door import Guarded
+from gateway.routes.admin.examples import shown
+from gateway.routes.admin.render import answer
+from gateway.routes.admin.whose import Served
+from gateway.routes.admin.worker_shapes import Workers
+from gateway.upstream.fleet import Fleet, Seat
+from gateway.upstream.worker import Worker
+
+router = APIRouter(tags=["about"], route_class=Guarded)
+
+_KV = {
+    "policy": "sink_window",
+    "knobs": {"sink": 128, "window": 4096},
+    "block": 32,
+    "trained": 8192,
+    "per_request": ["full", "sink_window"],
+    "processes": [{"role": "engine", "pid": 4242, "rank": 0, "layers": 24}],
+    "vllm": "0.32.0",
+}
+_WORKER = {
+    "url": "http://127.0.0.1:8000/v1",
+    "default": True,
+    "reachable": True,
+    "models": [{"id": "qwen", "window": 100_000, "owned_by": "vllm"}],
+    "kv": _KV,
+    "aliases": [{"name": "endless", "model": "qwen", "policy": "sink_window"}],
+}
+
+
+@router.get("/workers", response_model=Workers, responses=shown({"workers": [_WORKER], "unserved": []}))
+async def list_workers(services: Served) -> Response:
+    """Every worker as it is now, the default one first; one that does not answer in time is told as last known."""
+    fleet = services.fleet
+    await fleet.glance()
+    seats = dict(fleet.seats())
+    return answer(
+        {
+            "workers": [_card(fleet, worker, seats) for worker in fleet.workers],
+            "unserved": [name for name, seat in seats.items() if seat is None],
+        }
+    )
+
+
+def _card(fleet: Fleet, worker: Worker, seats: dict[str, Seat | None]) -> dict[str, Any]:
+    return {
+        "url": worker.shown,
+        "default": worker is fleet.default,
+        "reachable": worker.reachable,
+        "models": [
+            {"id": id, "window": worker.window(id), "owned_by": str(card.get("owned_by", ""))}
+            for id, card in worker.cards.items()
+        ],
+        "kv": worker.kv
+        and {name: getattr(worker.kv, name) for name in worker.kv.__struct_fields__ if name != "object"},
+        "aliases": [
+            {"name": name, "model": seat.model, "policy": fleet.aliases[name].policy}
+            for name, seat in seats.items()
+            if seat and seat.worker is worker
+        ],
+    }

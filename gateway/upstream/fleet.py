@@ -1,0 +1,151 @@
+"""All workers, and which of them answers for a model's name. Knows no conversation and no memory.
+
+Rule: a name is answered as the list of models shows it, or refused. It never gets another KV policy than it stands for.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from gateway.errors import BodyTooLarge, ModelNotFound, UpstreamUnreachable
+from gateway.upstream.aliases import Alias
+from gateway.upstream.client import Body
+from gateway.upstream.worker import Card, Kv, Worker
+from gateway.wire import body as wire
+
+# The paths whose bodies take vllm_xargs; what others make of a member that they do not know is their own affair.
+_GENERATING = frozenset(("/chat/completions", "/completions", "/responses", "/messages"))
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Who answers for an alias: a worker, the model's name there, and the KV policy to ask of it ("" for its own)."""
+
+    worker: Worker
+    model: str
+    policy: str
+
+    @property
+    def kv(self) -> dict[str, Any] | None:
+        """The policy under which it answers, as a model's card tells it."""
+        kv = self.worker.kv
+        if kv is None:
+            return None
+        asked = self.policy not in ("", kv.policy)
+        return _told(kv) | ({"policy": self.policy, "knobs": None} if asked else {})  # nobody told those knobs
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """`workers`, of which the first is the default; `aliases` by name, and in `homes` those that name a worker."""
+
+    workers: Sequence[Worker]
+    aliases: Mapping[str, Alias]
+    homes: Mapping[str, Worker]
+
+    @property
+    def default(self) -> Worker:
+        """Whom a name goes to that nobody else is known to have."""
+        return self.workers[0]
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the list of models is ours to tell, because the default worker's own would not say all."""
+        return bool(self.aliases) or self.default.kv is not None
+
+    def route(self, path: str, body: Body) -> tuple[Worker, Body]:
+        """Who is to answer a JSON body sent to `path` under /v1, and the body as that worker is to get it.
+
+        ModelNotFound, or UpstreamUnreachable while nobody can know; BodyTooLarge when it is not held, so that its model
+        cannot be read; NotSpliceable when an alias stands in a body with doubled members.
+        """
+        if not isinstance(body, bytes):
+            raise BodyTooLarge("The body is too large to find its model in, which MNEME_WORKERS needs.")
+        name = wire.model_of(body)
+        if name is None:
+            return self.default, body
+        if name not in self.aliases:
+            return self._owner(name), body
+        seat = self.seat(name)
+        asks = seat.policy and path.partition("?")[0] in _GENERATING
+        return seat.worker, wire.readdressed(body, seat.model, {"kv_policy": seat.policy} if asks else {})
+
+    def seat(self, name: str) -> Seat:
+        """Who answers for this alias; its own policy rather than one that is only asked for, the default worker first.
+        ModelNotFound, or UpstreamUnreachable while nobody can know."""
+        alias, home = self.aliases[name], self.homes.get(name)
+        asked = [home] if home else self.workers
+        able = [worker for worker in asked if _serves(worker, alias, sure=home is not None)]
+        able.sort(key=lambda worker: worker.kv is not None and worker.kv.policy != alias.policy)
+        if able and (model := alias.model or able[0].first):
+            offered = able[0].kv.per_request if able[0].kv else ()
+            return Seat(able[0], model, alias.policy if alias.policy in offered else "")
+        if not all(worker.told for worker in asked):
+            raise UpstreamUnreachable("The worker of this model has not been reached yet.")
+        under = f" under the KV policy {alias.policy!r}" if alias.policy else ""
+        raise ModelNotFound(f"No worker serves the model {name!r}{under}.", param="model")
+
+    def seats(self) -> Iterator[tuple[str, Seat | None]]:
+        """Every alias, and who answers for it now; None for nobody."""
+        for name in self.aliases:
+            try:
+                yield name, self.seat(name)
+            except (ModelNotFound, UpstreamUnreachable):
+                yield name, None
+
+    async def listing(self) -> bytes:
+        """The list of models, as OpenAI has it: all that may be asked for by name, each name once. Workers are asked
+        now; one that takes long is told as last known. UpstreamUnreachable when there is nothing to tell."""
+        await self.glance()
+        cards: dict[str, Card] = {}
+        for worker in self.workers:
+            for id, card in worker.cards.items():
+                cards.setdefault(id, {**card, "kv": _told(worker.kv)} if worker.kv else card)
+        for name, seat in self.seats():
+            cards.pop(name, None)
+            if seat and seat.worker.told:
+                cards[name] = _renamed(name, seat)
+        if not cards:
+            raise UpstreamUnreachable("No worker tells its models.")
+        return orjson.dumps({"object": "list", "data": list(cards.values())})
+
+    async def glance(self) -> None:
+        """Ask every worker what it is now, with a short deadline."""
+        await asyncio.gather(*(worker.glance() for worker in self.workers))
+
+    async def watch(self) -> None:
+        """Ask all of them now and then, for as long as this runs."""
+        async with asyncio.TaskGroup() as tasks:
+            for worker in self.workers:
+                tasks.create_task(worker.watch())
+
+    async def ping(self) -> None:
+        """UpstreamError unless all workers beside the default one answer."""
+        for failed in await asyncio.gather(*(w.ping() for w in self.workers[1:]), return_exceptions=True):
+            if failed is not None:
+                raise failed
+
+    def _owner(self, model: str) -> Worker:
+        """Of those that have the model the first, as in the list; the default one while it may have it."""
+        if not self.default.told or model in self.default.cards:
+            return self.default
+        return next((worker for worker in self.workers[1:] if model in worker.cards), self.default)
+
+
+def _serves(worker: Worker, alias: Alias, *, sure: bool) -> bool:
+    """Whether the worker is what the alias asks for; `sure` that it is the one which the alias names."""
+    has_policy = not alias.policy or worker.offers(alias.policy)
+    return has_policy and (sure or not alias.model or alias.model in worker.cards)
+
+
+def _told(kv: Kv) -> dict[str, Any]:
+    return {"policy": kv.policy, "knobs": kv.knobs, "trained": kv.trained, "block": kv.block}
+
+
+def _renamed(name: str, seat: Seat) -> Card:
+    """The card of an alias: that of its model under another name."""
+    card = seat.worker.cards.get(seat.model, {"object": "model", "created": 0, "owned_by": ""})
+    return {**card, "id": name, "root": seat.model} | ({"kv": seat.kv} if seat.kv else {})
