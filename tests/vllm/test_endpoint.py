@@ -1,0 +1,93 @@
+"""The worker's pages and what they say when the policy is not active. With a real engine: test_serve.py."""
+
+from argparse import Namespace
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from workers.kv.choice import chosen
+from workers.kv.errors import PolicyRefused
+
+OWN = chosen("sink_window", {"sink": 32, "window": 64})
+ACTIVE = {"role": "engine", "pid": 7, "rank": 0, "layers": 4, "key": OWN.key}
+
+
+class Client:
+    """vLLM's client of an engine under sinks and a window, in which `engine` says what the engine's process reports."""
+
+    def __init__(self, pool: int = 64, policy: bool = True) -> None:
+        told = {"mneme_kv": {"policy": OWN.name, "knobs": OWN.knobs.given()}, "mneme_trained": 8192}
+        self.engine: dict[str, Any] = ACTIVE
+        self.engine_core = self
+        self.vllm_config = SimpleNamespace(
+            additional_config=told if policy else {},
+            model_config=SimpleNamespace(max_model_len=8192),
+            cache_config=SimpleNamespace(block_size=32, num_gpu_blocks=pool),
+            scheduler_config=SimpleNamespace(max_num_batched_tokens=128),
+        )
+
+    async def call_utility_async(self, method: str) -> Any:
+        """What the engine's process answers."""
+        return self.engine if method == "kv_report" else []
+
+    async def collective_rpc(self, method: str) -> Any:
+        """One worker, before its first step."""
+        return [{"role": "worker", "pid": 8, "rank": 0, "layers": 4, "engine": None, "key": None}]
+
+
+async def started(client: Client) -> FastAPI:
+    """vLLM's application with our pages, as far as vLLM gets before it listens."""
+    from workers.vllm_plugin.endpoint import KvEndpoint
+
+    app, endpoint = FastAPI(), KvEndpoint()
+    endpoint.attach_router(app)
+    await endpoint.init_state(client, app.state, Namespace())
+    return app
+
+
+async def get(app: FastAPI, path: str) -> httpx.Response:
+    """A page."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as client:
+        return await client.get(path)
+
+
+@pytest.mark.parametrize("path", ["/kv", "/kv/requests"])
+async def test_a_stock_engine_has_no_policy(path: str) -> None:
+    """404, whatever is installed beside it."""
+    answer = await get(await started(Client(policy=False)), path)
+
+    assert answer.status_code == 404
+    assert "without a KV policy" in answer.json()["error"]["message"]
+
+
+async def test_an_engine_without_the_policy_never_serves() -> None:
+    """What vLLM does after its pages are made never happens."""
+    client = Client()
+    client.engine = {**ACTIVE, "key": None, "layers": 0}
+
+    with pytest.raises(PolicyRefused, match="not active in the engine process 7"):
+        await started(client)
+
+
+async def test_a_pool_that_holds_no_request_never_serves() -> None:
+    """Once vLLM knows how many blocks there are."""
+    with pytest.raises(PolicyRefused, match="the pool has 7"):
+        await started(Client(pool=8))
+
+
+async def test_a_policy_that_is_lost_later_is_told() -> None:
+    """503 with the reason, and the proof again once it holds."""
+    client = Client()
+    app = await started(client)
+    client.engine = {**ACTIVE, "key": None}
+    lost = await get(app, "/kv")
+    client.engine = ACTIVE
+    found = await get(app, "/kv")
+
+    assert lost.status_code == 503
+    assert "engine process 7" in lost.json()["error"]["message"]
+    assert found.status_code == 200
+    assert found.json()["policy"] == "sink_window"

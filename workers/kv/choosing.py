@@ -1,0 +1,45 @@
+"""Which absent blocks a query gets back, by score, for each KV head. Tensors only; knows neither policy nor engine.
+
+Scores are dot products of the query's and a block's representative, both without their positions: LiveVLM (arXiv
+2505.15269) finds positions to hurt here. A KV head's query is the mean over the query tokens and the heads that share
+it.
+"""
+
+import itertools
+
+import torch
+
+_BY_SCORE = 0.5  # of the budget, for select=coverage; LiveVLM leaves the rest to time
+
+
+def choose(scores: torch.Tensor, budget: int, select: str, mass: float) -> torch.Tensor:
+    """`scores` [heads, blocks] → int64 [heads, chosen], ascending: as many for every head, at most `budget`.
+
+    topk: the best. mass: the fewest whose share of softmax(scores) reaches `mass` in every head (V-Rex's WiCSum, arXiv
+    2512.12284). coverage: half the best, then the best of each of equal stretches of time.
+    """
+    number = min(budget, scores.shape[1])
+    if select == "mass":
+        shares = scores.softmax(-1).sort(-1, descending=True).values.cumsum(-1)
+        short = (shares < mass).sum(-1) + 1
+        number = min(number, int(short.max()))
+    if select == "coverage" and number < scores.shape[1]:
+        return _covering(scores, number)
+    return scores.topk(number, dim=-1).indices.sort(-1).values
+
+
+def _covering(scores: torch.Tensor, number: int) -> torch.Tensor:
+    total = scores.shape[1]
+    best = max(1, int(number * _BY_SCORE))
+    taken = scores.topk(best, dim=-1).indices
+    left = scores.scatter(1, taken, float("-inf"))
+    stretches = number - best
+    edges = [round(at * total / stretches) for at in range(stretches + 1)] if stretches else [0]
+    picks = [taken]
+    for start, stop in itertools.pairwise(edges):
+        pick = left[:, start:stop].argmax(-1, keepdim=True) + start
+        spent = left.gather(1, pick).isinf()
+        pick = torch.where(spent, left.argmax(-1, keepdim=True), pick)
+        left = left.scatter(1, pick, float("-inf"))
+        picks.append(pick)
+    return torch.cat(picks, -1).sort(-1).values
