@@ -42,7 +42,7 @@ test: .venv/.dev $(NODE_READY) ## everything that needs no GPU and no external s
 	@touch $@
 
 test-vllm: .venv/.dev .venv-vllm/.ready ## the KV policies in a real vLLM on this CPU
-	OMP_NUM_THREADS=1 $(VPY) -m pytest tests/vllm $(ARGS)
+	OMP_NUM_THREADS=1 $(VPY) -m pytest tests/vllm -n 2 --dist loadfile --timeout 300 $(ARGS)
 
 check: .venv/.dev $(NODE_READY) ## test, and the law: style, types, layers, sizes
 	.venv/bin/ruff check .

@@ -29,6 +29,13 @@ def functions(path: Path) -> Iterator[Function]:
             yield node
 
 
+def imported(path: Path) -> set[str]:
+    """The top-level packages that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {each.partition(".")[0] for each in plain | {n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)}}
+
+
 @pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)
 def test_a_file_opens_with_its_rule(path: Path) -> None:
     """Every file that holds code says first what it is for."""
@@ -65,7 +72,7 @@ def test_there_is_no_junk_drawer() -> None:
     assert not JUNK_DRAWERS & {path.stem for path in SOURCES + TESTS}
 
 
-@pytest.mark.parametrize("family", ["gateway.memory.policies", "gateway.memory.embedders"])
+@pytest.mark.parametrize("family", ["gateway.memory.policies", "gateway.memory.embedders", "workers.kv.policies"])
 def test_a_family_table_names_what_exists(family: str) -> None:
     """Every line of a table can be imported."""
     for target in import_module(family).TABLE.values():
@@ -85,6 +92,37 @@ def test_every_policy_file_stands_in_the_table() -> None:
 
     assert {p.stem for p in folder.glob("*.py")} - table == {"__init__", "base", "pieces"}
     assert rooms == {"ranker", "changes", "times"}  # what policies share and no policy is
+
+
+def test_every_kv_policy_file_stands_in_the_table() -> None:
+    """One that is not could not be started, nor chosen by a request."""
+    table = {target.split(":")[0].rpartition(".")[2] for target in import_module("workers.kv.policies").TABLE.values()}
+
+    assert {p.stem for p in (ROOT / "workers/kv/policies").glob("*.py")} - table == {"__init__", "base"}
+
+
+@pytest.mark.parametrize(
+    ("package", "rooms"),
+    [
+        ("vllm", ["workers/vllm_plugin"]),
+        ("torch", ["workers/kv", "workers/vllm_plugin", "workers/calibrate"]),
+        ("transformers", ["workers/calibrate"]),
+    ],
+)
+def test_an_engine_s_packages_stay_in_their_rooms(package: str, rooms: list[str]) -> None:
+    """Everything else runs where they are not installed."""
+    users = [path for path in SOURCES if package in imported(path)]
+
+    assert users
+    assert [name(path) for path in users if not any(path.is_relative_to(ROOT / room) for room in rooms)] == []
+
+
+def test_what_a_kv_policy_decides_needs_no_tensor() -> None:
+    """Values in, values out: a policy can be asked in any process."""
+    tensors = {"compaction", "choosing", "shelf", "turning"}
+    plain = [path for path in ROOT.glob("workers/kv/**/*.py") if path.stem not in tensors]
+
+    assert [name(path) for path in plain if {"torch", "numpy"} & imported(path)] == []
 
 
 @pytest.mark.parametrize("path", [p for p in TESTS if p.name.startswith("test_")], ids=name)

@@ -11,6 +11,7 @@ from typing import Any
 from workers.kv.choice import Choice, chosen
 from workers.kv.errors import PolicyRefused
 from workers.kv.knobs import Knobs
+from workers.vllm_plugin.sessions import session_arguments
 
 _TEXT = """Starts vLLM's OpenAI server under a KV policy. All other options are vLLM's own and are handed on
 (python -m vllm.entrypoints.launchers.api_server.entry --help). What a policy takes: python -m workers policies."""
@@ -37,12 +38,18 @@ def read(arguments: Sequence[str]) -> Asked:
         metavar="TOKENS",
         help="context that the model was trained on, if not what its configuration says",
     )
+    parser.add_argument(
+        "--sessions", type=Path, metavar="DIR", help="keep the KV of sessions here, see docs/kv-sessions.md"
+    )
     knobs = parser.add_argument_group("knobs", "Lengths are tokens. Those that are not given are the policy's own.")
     for name, field in Knobs.model_fields.items():
         metavar = "FILE" if name == "heads" else "VALUE"
         knobs.add_argument(_option(name), dest=name, metavar=metavar, help=field.description)
     told, others = parser.parse_known_args(arguments)
     given = {name: getattr(told, name) for name in Knobs.model_fields if getattr(told, name) is not None}
+    if told.sessions is not None:
+        kept = session_arguments(told.sessions)["kv_transfer_config"]
+        others = ["--kv-transfer-config", json.dumps(kept), *others]
     return Asked(told.model, chosen(told.kv, _read(given)), told.trained, tuple(others))
 
 

@@ -1,11 +1,12 @@
 """KV policies of every kind, with drawn knobs, and streams that they may be asked about. Knows no engine."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from hypothesis import strategies as st
 
 from workers.kv.choice import Choice, chosen, kind
+from workers.kv.knobs import Knobs
 from workers.kv.policies.base import Policy
 from workers.kv.stream import Retained, Stream, blocks, runs
 
@@ -25,12 +26,13 @@ def knob(name: str, block: int) -> st.SearchStrategy[Any]:
         "decay": st.floats(0.1, 1),
         "turn_token": st.none() | st.integers(0, 9),
         "heads": HEADS,
-        "select": st.sampled_from(["topk", "mass", "coverage"]),
         "mass": st.floats(0.1, 1),
-        "when": st.sampled_from(["question", "always"]),
         "vision_window": st.integers(0, 8).map(lambda number: number * block),
         "vision_tokens": st.lists(st.integers(0, 9), min_size=1, max_size=3).map(tuple),
     }
+    for part in get_args(Knobs.model_fields[name].annotation):
+        if get_origin(part) is Literal:
+            return st.sampled_from(get_args(part))
     return drawn[name]
 
 

@@ -1,4 +1,5 @@
-"""Real vLLM, its CPU build, in an environment of its own. Without it nothing here is collected: `make test-vllm` runs it."""
+"""Real vLLM, its CPU build, in an environment of its own. Without it nothing here is collected: `make test-vllm`
+runs it."""
 
 import os
 from importlib.util import find_spec

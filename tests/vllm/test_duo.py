@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.vllm.comparing import CLOSE, prompts
 from tests.vllm.engine import BLOCK, Running, engine
 from tests.vllm.reference import by_policy, logprobs
-from tests.vllm.test_exact import CLOSE, prompts
 from tests.vllm.tiny import LAYERS, build
 from workers.kv.errors import PolicyRefused
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.vllm.comparing import CLOSE, POLICIES, SMALL, compare
 from tests.vllm.engine import BLOCK, Running, engine
-from tests.vllm.test_exact import CLOSE, POLICIES, SMALL, compare
 from workers.kv.keep import differing, session_key
 from workers.vllm_plugin.sessions import session_arguments
 from workers.vllm_plugin.sessions.folder import forget

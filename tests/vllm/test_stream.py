@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.vllm.comparing import CLOSE, POLICIES, SMALL, answered, compare, prompts
 from tests.vllm.engine import BLOCK, engine
 from tests.vllm.reference import by_policy, logprobs
-from tests.vllm.test_exact import CLOSE, POLICIES, SMALL, answered, compare, prompts
 from tests.vllm.tiny import KV_HEADS
 from workers.kv.choice import chosen
 from workers.launch import engine_arguments

@@ -16,7 +16,9 @@ _TEMPLATE = (
 _CORPUS = ["The quick brown fox jumps over the lazy dog. Memory operating system streams tokens into blocks."] * 50
 
 
-def build(folder: Path, trained: int = 8192, heads: int = HEADS, kv_heads: int = KV_HEADS) -> Path:
+def build(
+    folder: Path, trained: int = 8192, heads: int = HEADS, kv_heads: int = KV_HEADS, layers: int = LAYERS
+) -> Path:
     """Weights, configuration and tokenizer in `folder`, the same every time."""
     _tokenizer().save_pretrained(folder)
     torch.manual_seed(0)
@@ -24,7 +26,7 @@ def build(folder: Path, trained: int = 8192, heads: int = HEADS, kv_heads: int =
         vocab_size=512,
         hidden_size=128,
         intermediate_size=256,
-        num_hidden_layers=LAYERS,
+        num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=kv_heads,
         head_dim=32,

@@ -12,6 +12,7 @@ from workers.kv.policies import TABLE
 from workers.kv.policies.base import Policy
 
 _WHOLE_BLOCKS = ("window", "vision_window")
+_SHORTEST = 2  # blocks: one of window and one of budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,9 @@ def chosen(name: str, given: Mapping[str, object]) -> Choice:
             knows = f"it takes {', '.join(takes)}" if takes else "it takes none"
             raise PolicyRefused(f"The policy {name} has no knob {knob!r}; {knows}.")
     defaults = {knob: value for knob, value in takes.items() if value is not ... and value is not None}
+    told = {knob: value for knob, value in given.items() if value is not None}
     try:
-        knobs = Knobs.model_validate({**defaults, **given})
+        knobs = Knobs.model_validate({**defaults, **told})
     except ValidationError as wrong:
         lines = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in wrong.errors(include_url=False))
         raise PolicyRefused(f"A knob of {name} is wrong: {'; '.join(lines)}.") from None
@@ -99,10 +101,12 @@ def _fits_training(name: str, policy: Policy, engine: Engine) -> None:
         )
     read, fits = kept + policy.room(), engine.trained // engine.block - 2
     if read > fits:
+        near = f"sink, window and budget together may be at most {fits * engine.block}"
+        if fits < _SHORTEST:
+            near = f"that is too short for blocks of {engine.block}, --max-model-len {engine.trained} would work"
         raise PolicyRefused(
             f"{name} reads {read * engine.block} tokens, but the model was trained on {engine.trained} and streams of "
-            f"up to {engine.longest} are to be served: sink, window and budget together may be at most "
-            f"{fits * engine.block}."
+            f"up to {engine.longest} are to be served: {near}."
         )
 
 
@@ -114,10 +118,12 @@ def _fits_pool(name: str, policy: Policy, engine: Engine) -> None:
     if needed <= usable:
         return
     step = -(-min(engine.chunk, engine.longest) // engine.block) + 1
+    copies = policy.apart() if 0 < engine.trained < engine.longest else 0
+    fits = usable - step - copies  # shorter knobs need no more copies than these
     if policy.most() is None:
         room = f"a context of at most {usable * engine.block} tokens would"
-    elif usable > step:
-        room = f"sink, window and budget of at most {(usable - step) * engine.block} tokens together would"
+    elif fits >= _SHORTEST:
+        room = f"sink, window and budget of at most {fits * engine.block} tokens together would"
     else:
         room = f"a pool of {needed + 1} blocks would, or a smaller --max-num-batched-tokens than {engine.chunk}"
     raise PolicyRefused(

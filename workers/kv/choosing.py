@@ -1,8 +1,8 @@
 """Which absent blocks a query gets back, by score, for each KV head. Tensors only; knows neither policy nor engine.
 
-Scores are dot products of the query's and a block's representative, both without their positions: LiveVLM (arXiv
-2505.15269) finds positions to hurt here. A KV head's query is the mean over the query tokens and the heads that share
-it.
+A block's score is the largest share of attention that any query token of any head in the group would give it, if absent
+blocks were all there is. Queries and keys come without their positions: LiveVLM (arXiv 2505.15269) finds positions to
+hurt here, and beyond the trained context they say nothing. A mean over query tokens would drown the few that ask.
 """
 
 import itertools
@@ -10,6 +10,14 @@ import itertools
 import torch
 
 _BY_SCORE = 0.5  # of the budget, for select=coverage; LiveVLM leaves the rest to time
+
+
+def scored(queries: torch.Tensor, marks: torch.Tensor) -> torch.Tensor:
+    """`queries` [tokens, KV heads, group, size], `marks` [blocks, keys, KV heads, size] → float32 [KV heads,
+    blocks], log of the share."""
+    scale = queries.shape[-1] ** -0.5
+    logits = torch.einsum("thgd,nkhd->htgnk", queries.to(torch.float32), marks.to(torch.float32)) * scale
+    return logits.logsumexp(-1).log_softmax(-1).amax((1, 2))
 
 
 def choose(scores: torch.Tensor, budget: int, select: str, mass: float) -> torch.Tensor:

@@ -3,7 +3,7 @@ say."""
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Knobs(BaseModel):
@@ -18,6 +18,9 @@ class Knobs(BaseModel):
     turn_token: int | None = Field(None, ge=0, description="id of the token that begins a turn")
     heads: dict[int, tuple[int, ...]] | None = Field(None, description="layer → its KV heads that keep everything")
     select: Literal["topk", "mass", "coverage"] | None = Field(None, description="how blocks are chosen by score")
+    representative: Literal["mean", "every"] | None = Field(
+        None, description="a block is scored by the mean of its keys, or by every key"
+    )
     mass: float | None = Field(None, gt=0, le=1, description="for select=mass: the share of the weight to reach")
     when: Literal["question", "always"] | None = Field(
         None, description="read blocks back from the prompt's last block on, or for every block"
@@ -26,6 +29,12 @@ class Knobs(BaseModel):
         None, ge=0, description="last image or video tokens kept, a multiple of the block"
     )
     vision_tokens: tuple[int, ...] | None = Field(None, description="ids that stand for image or video")
+
+    @field_validator("heads")
+    @classmethod
+    def _in_order(cls, heads: dict[int, tuple[int, ...]] | None) -> dict[int, tuple[int, ...]] | None:
+        """One way to write the same heads: a choice is known by its knobs as they are written."""
+        return heads and {layer: tuple(sorted(set(heads[layer]))) for layer in sorted(heads)}
 
     def given(self) -> dict[str, object]:
         """The knobs that were set, by name."""

@@ -17,8 +17,8 @@ class Shelf:
         self._keys = self._values = self._marks = torch.empty(0)
 
     def put(self, at: int, keys: torch.Tensor, values: torch.Tensor, marks: torch.Tensor) -> None:
-        """Blocks from number `at` on: keys and values [n, tokens, heads, size], `marks` [n, heads, size] what they are
-        found by. A request that was preempted hands them in again."""
+        """Blocks from number `at` on: keys and values [n, tokens, heads, size], `marks` [n, m, heads, size] what they
+        are found by. A request that was preempted hands them in again."""
         start = at - self.base
         stop = start + len(keys)
         if not 0 <= start <= self.number:
@@ -32,7 +32,7 @@ class Shelf:
         self.number = max(self.number, stop)
 
     def marks(self, places: range) -> torch.Tensor:
-        """[blocks, heads, size] of the blocks in `places`."""
+        """[blocks, m, heads, size] of the blocks in `places`."""
         return self._marks[places.start - self.base : places.stop - self.base]
 
     def take(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -54,7 +54,7 @@ def machine(device: str | None = None) -> Machine:
     if device is None:
         from vllm.platforms import current_platform
 
-        device = str(current_platform.device_type)
+        device = "rocm" if current_platform.is_rocm() else str(current_platform.device_type)
     if device not in MACHINES:
         raise PolicyRefused(f"There are no KV policies for vLLM on {device!r}; there are for {' and '.join(MACHINES)}.")
     return MACHINES[device]

@@ -114,6 +114,12 @@ def _cut(policy: Policy, stream: Stream, row: int, start: int, stop: int, spec: 
         return by_block(row, start, stop, block, lambda query: policy.retained(query, stream))
     first, last = start // block, (stop - 1) // block
     live = (range(first),) if stream.live is None else stream.live
+    if 0 < spec.trained < stop:  # what a step brings may be longer than the training: the window moves within it
+
+        def moving(query: int) -> Retained:
+            return policy.retained(query, replace(stream, live=joined((*live, range(first, query)))))
+
+        return by_block(row, start, stop, block, moving)
     return [Piece(row, start, stop, joined((*live, range(first, last + 1))))]
 
 

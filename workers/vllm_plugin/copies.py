@@ -110,16 +110,13 @@ def _lay_row(
 
 
 def _choice(layer: Any, borrowing: Borrowing, pieces: list[Piece], query: torch.Tensor) -> torch.Tensor:
-    first, request = pieces[0], BOARD.name(pieces[0].row)
-    plan = BOARD.plan(request)
+    first, request, rope = pieces[0], BOARD.name(pieces[0].row), borrowing.rope
+    policy = BOARD.plan(request).policy or borrowing.spec.policy
     positions = torch.cat([torch.arange(piece.start, piece.stop) for piece in pieces]).to(query.device)
-    heads = layer.num_kv_heads
-    free = torch.cat([borrowing.rope.freed(query[at][None, None], positions[at][None])[0] for at in range(len(query))])
-    asked = free.mean(0).view(heads, -1, free.shape[-1]).mean(1)
-    SHELVES.complete(request, layer, pieces[-1].back, borrowing.table[first.row], borrowing.rope)
-    chosen = SHELVES.choice(
-        request, layer.layer_name, first.occasion, first.back, asked, plan.policy or borrowing.spec.policy
-    )
+    free = rope.freed(query[:, None], positions)[:, 0]
+    asked = free.unflatten(1, (layer.num_kv_heads, -1))
+    SHELVES.complete(request, layer, pieces[-1].back, borrowing.table[first.row], rope, policy)
+    chosen = SHELVES.choice(request, layer.layer_name, first.occasion, first.back, asked, policy)
     if BOARD.watch is not None:
         rows = tuple(tuple(row) for row in chosen.tolist())
         for piece in pieces:

@@ -2,8 +2,9 @@
 vision. The scheduler writes it, the cache managers read it. Knows no worker and no tensor."""
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workers.kv.choice import Choice
@@ -12,7 +13,7 @@ from workers.kv.policies.duo import Duo
 from workers.kv.policies.full import Full
 from workers.kv.policies.sink_window import SinkWindow
 from workers.kv.policies.surprisal import Surprisal
-from workers.kv.stream import Retained, Stream, runs
+from workers.kv.stream import Retained, Stream, blocks, runs
 from workers.vllm_plugin.step import DEFAULT, Plan, Step
 
 _PLAIN = (Full, SinkWindow, Duo)
@@ -21,28 +22,35 @@ _PLAIN = (Full, SinkWindow, Duo)
 
 @dataclass
 class Entry:
-    """One request. `policy` None: the layers' own. Sums and counts are by block."""
+    """One request. `policy` None: the layers' own. `begun`: where turns begin; `frames`: where a block's first vision
+    token stands; both in tokens. Sums and counts are by block, of `block` tokens."""
 
     choice: Choice
     policy: Policy | None
+    block: int
     prompt: int = 0
     read: int = 0
     live: Retained | None = None
     copies: tuple[int, ...] = ()
     leaving: tuple[tuple[int, int], ...] = ()
-    vision: list[int] = field(default_factory=list)
-    turns: list[int] = field(default_factory=list)
-    turn: int = 0
+    begun: list[int] = field(default_factory=list)
+    frames: list[int] = field(default_factory=list)
     surprise: dict[int, tuple[float, int]] = field(default_factory=dict)
 
     def stream(self, own: Policy, live: Retained | None) -> Stream:
         """All that is known, for the policy that applies: the request's own or, without one, the layer's."""
         decay = own.decay if isinstance(own, Surprisal) else 1.0
         surprise = {at: total / number * decay ** self._age(at) for at, (total, number) in self.surprise.items()}
-        return Stream(live, runs(self.vision), surprise, self.prompt)
+        return Stream(live, self.vision, surprise, self.prompt)
+
+    @property
+    def vision(self) -> Retained:
+        """Blocks that hold image or video tokens."""
+        return runs(at // self.block for at in self.frames)
 
     def _age(self, block: int) -> int:
-        return self.turn - (self.turns[block] if block < len(self.turns) else self.turn)
+        """How many turns began behind the block."""
+        return len(self.begun) - bisect_left(self.begun, (block + 1) * self.block)
 
 
 class Ledger:
@@ -62,32 +70,26 @@ class Ledger:
 
     def admit(self, request: str, choice: Choice, own: bool) -> None:
         """A request with its choice; `own` if it is the engine's."""
-        self.entries[request] = Entry(choice, None if own else choice.policy(self.block))
+        self.entries[request] = Entry(choice, None if own else choice.policy(self.block), self.block)
 
     def read(self, request: str, tokens: Any, prompt: int) -> None:
-        """Take in the tokens that are new: which begin turns, which stand for vision."""
+        """Take in the tokens that are new: which begin turns, which stand for vision. The last one is looked at again:
+        a session's next input replaces it if it was sampled and never computed."""
         entry = self.entries[request]
         entry.prompt = prompt
         knobs = entry.choice.knobs
         vision = frozenset(knobs.vision_tokens or ())
         if not vision and knobs.turn_token is None:
             return
-        for at in range(entry.read, len(tokens)):
-            block = at // self.block
+        first = max(0, entry.read - 1)
+        for known in (entry.begun, entry.frames):
+            del known[bisect_left(known, first) :]
+        for at in range(first, len(tokens)):
             if tokens[at] == knobs.turn_token:
-                entry.turn += 1
-            if tokens[at] in vision and (not entry.vision or entry.vision[-1] != block):
-                entry.vision.append(block)
-            if block == len(entry.turns):
-                entry.turns.append(entry.turn)
-            else:
-                entry.turns[block] = entry.turn
+                entry.begun.append(at)
+            if tokens[at] in vision and (not entry.frames or entry.frames[-1] // self.block != at // self.block):
+                entry.frames.append(at)
         entry.read = len(tokens)
-
-    def rewind(self, request: str, computed: int) -> None:
-        """The next input of a session replaces what was sampled but never computed."""
-        entry = self.entries[request]
-        entry.read = min(entry.read, computed)
 
     def learn(self, request: str, scores: Iterable[tuple[int, float]]) -> None:
         """(position, −log p) of tokens that were computed; a position told twice, after a preemption, counts twice."""
@@ -116,8 +118,10 @@ class Ledger:
         if entry.policy is None and not entry.copies and isinstance(policy, _PLAIN):
             return DEFAULT
         live = None if policy.POSITIONAL else entry.live
+        stream = entry.stream(policy, live)
+        scores = {at: stream.surprise[at] for at in blocks(live or ()) if at in stream.surprise}
         leaving, entry.leaving = entry.leaving, ()
-        return Plan(entry.policy, Stream(live, runs(entry.vision), {}, entry.prompt), entry.copies, leaving)
+        return Plan(entry.policy, replace(stream, surprise=scores), entry.copies, leaving)
 
 
 def held(entries: Mapping[str, Entry]) -> dict[str, Retained]:

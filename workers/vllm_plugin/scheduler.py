@@ -31,11 +31,8 @@ class _Policed(Scheduler):
         """A new request, or the next input of a streaming session."""
         if request.sampling_params is not None:
             choice = choice_of(request.sampling_params, LEDGER.choice)
-            running = self.requests.get(request.request_id)
-            if running is None:
+            if request.request_id not in self.requests:
                 LEDGER.admit(request.request_id, choice, own=choice == LEDGER.choice)
-            else:
-                LEDGER.rewind(request.request_id, running.num_computed_tokens)
             if choice.name == "surprisal":
                 self._ask_for_scores(request)
         super().add_request(request)
@@ -85,10 +82,10 @@ class AsyncPolicyScheduler(_Policed, AsyncScheduler):
 
 def _naming_who_asks(stock: Any) -> Any:
     @wraps(stock)
-    def get_computed_blocks(request: Any) -> Any:
+    def get_computed_blocks(request: Any, *known: Any, **others: Any) -> Any:
         LEDGER.asking = LEDGER.entries.get(request.request_id)
         try:
-            return stock(request)
+            return stock(request, *known, **others)
         finally:
             LEDGER.asking = None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from workers.kv.choosing import choose
+from workers.kv.choosing import choose, scored
 from workers.kv.policies.base import Policy
 from workers.kv.policies.block_recall import BlockRecall
 from workers.kv.shelf import Shelf
@@ -42,41 +42,42 @@ class Shelves:
         self._chosen: dict[tuple[str, str], tuple[int, torch.Tensor]] = {}
 
     @torch.inference_mode()  # the step that reads these tensors runs in it
-    def fill(self, plans: Mapping[str, Plan], layers: Mapping[str, Any], rope: Rope) -> None:
+    def fill(self, plans: Mapping[str, Plan], layers: Mapping[str, Any], rope: Rope, policy: Policy) -> None:
         """Put away what leaves, of every layer, before the step overwrites it."""
         for request, plan in plans.items():
             if not plan.leaving:
                 continue
             ids = torch.tensor([block for _, block in plan.leaving])
             for layer in layers.values():
-                self._put(request, layer, plan.leaving[0][0], ids.to(layer.kv_cache.device), rope)
+                self._put(request, layer, plan.leaving[0][0], ids.to(layer.kv_cache.device), rope, policy)
 
-    def complete(self, request: str, layer: Any, back: range, table: torch.Tensor, rope: Rope) -> None:
+    def complete(self, request: str, layer: Any, back: range, table: torch.Tensor, rope: Rope, policy: Policy) -> None:
         """Put away what is out of the window but, within a long step, not out of the pool; `table` [blocks]: its
         row."""
         shelf = self._shelves.get((request, layer.layer_name))
         first = back.start if shelf is None else shelf.base + shelf.number
         if first < back.stop:
-            self._put(request, layer, first, table[first : back.stop].to(torch.int64), rope)
+            self._put(request, layer, first, table[first : back.stop].to(torch.int64), rope, policy)
 
-    def _put(self, request: str, layer: Any, first: int, ids: torch.Tensor, rope: Rope) -> None:
+    def _put(self, request: str, layer: Any, first: int, ids: torch.Tensor, rope: Rope, policy: Policy) -> None:
         keys, values = LAYOUT.read(layer.impl, layer, layer.kv_cache, ids)
         tokens = keys.shape[1]
-        marks = rope.freed(keys, (first + torch.arange(len(ids), device=keys.device)) * tokens).mean(1)
+        marks = rope.freed(keys, (first + torch.arange(len(ids), device=keys.device)) * tokens)
+        if _recall(policy).representative == "mean":
+            marks = marks.mean(1, keepdim=True)
         self._shelves.setdefault((request, layer.layer_name), Shelf(first)).put(first, keys, values, marks)
 
     def choice(
-        self, request: str, layer: str, occasion: int, back: range, query: torch.Tensor, policy: Policy
+        self, request: str, layer: str, occasion: int, back: range, queries: torch.Tensor, policy: Policy
     ) -> torch.Tensor:
-        """Numbers of the blocks that this occasion gets, int64 [heads, n], ascending; `query` [heads, size]."""
+        """Numbers of the blocks that this occasion gets, int64 [KV heads, n], ascending; `queries` [tokens, KV heads,
+        group, size], without positions."""
         known = self._chosen.get((request, layer))
         if known is not None and known[0] == occasion:
             return known[1]
-        if not isinstance(policy, BlockRecall):
-            raise TypeError(f"{type(policy).__name__} has nothing to choose from.")
-        marks = self._shelves[request, layer].marks(back)
-        scores = torch.einsum("hd,bhd->hb", query.to(marks), marks) / query.shape[-1] ** 0.5
-        picked = choose(scores, policy.budget, policy.select, policy.mass) + back.start
+        recall = _recall(policy)
+        scores = scored(queries.cpu(), self._shelves[request, layer].marks(back))
+        picked = choose(scores, recall.budget, recall.select, recall.mass) + back.start
         self._chosen[request, layer] = (occasion, picked)
         return picked
 
@@ -95,6 +96,12 @@ class Shelves:
     def bytes(self) -> int:
         """Host memory in use."""
         return sum(shelf.bytes for shelf in self._shelves.values())
+
+
+def _recall(policy: Policy) -> BlockRecall:
+    if not isinstance(policy, BlockRecall):
+        raise TypeError(f"{type(policy).__name__} has nothing to choose from.")
+    return policy
 
 
 SHELVES = Shelves()

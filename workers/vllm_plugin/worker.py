@@ -8,6 +8,7 @@ import torch
 from vllm.model_executor.models.utils import extract_layer_index
 
 from workers.kv.errors import PolicyRefused
+from workers.kv.policies.base import Policy
 from workers.vllm_plugin.backends import CompactingBuilder
 from workers.vllm_plugin.board import BOARD
 from workers.vllm_plugin.shelves import SHELVES, Rope
@@ -39,7 +40,7 @@ class Policed:
         again = scheduler_output.scheduled_cached_reqs.resumed_req_ids  # preempted: they compute everything anew
         SHELVES.forget({*scheduler_output.finished_req_ids, *again})
         if any(plan.leaving for plan in step.plans.values()):
-            SHELVES.fill(step.plans, self._policed, BOARD.rope())
+            SHELVES.fill(step.plans, self._policed, BOARD.rope(), self._policy())
         self._scheduled = scheduler_output
         return self._with_scores(super().execute_model(scheduler_output))  # type: ignore[misc]
 
@@ -54,6 +55,10 @@ class Policed:
         """This process, for whoever asks whether the policy is active in it."""
         layers = set(map(extract_layer_index, self._policed))  # duo may have cut one into several
         return {"role": "worker", "rank": self.rank, "layers": len(layers), **BOARD.report()}
+
+    def _policy(self) -> Policy:
+        policy: Policy = next(iter(self._policed.values())).get_kv_cache_spec(self.vllm_config).policy
+        return policy
 
     def _rows(self) -> Any:
         return self.model_runner.input_batch.req_ids

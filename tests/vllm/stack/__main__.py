@@ -1,4 +1,5 @@
-"""`python -m tests.vllm.stack`: the table of what each placement of memory costs, from a stack of its own. Judges nothing."""
+"""`python -m tests.vllm.stack`: the table of what each placement of memory costs, from a stack of its own. Judges
+nothing."""
 
 import sys
 import tempfile

@@ -3,6 +3,7 @@ texts, placed in different ways. Measures; judges nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from openai import OpenAI
@@ -23,8 +24,8 @@ _COUNTERS = ("prompt_tokens", "prefix_cache_queries", "prefix_cache_hits", "prom
 
 @dataclass(frozen=True)
 class Cost:
-    """Tokens over all calls of a conversation. `last` is the last prompt's length; `counted` is what vLLM's own counters
-    grew by: tokens of prompts, looked up in the prefix cache, found there, not computed."""
+    """Tokens over all calls of a conversation. `last` is the last prompt's length; `counted` is what vLLM's own
+    counters grew by: tokens of prompts, looked up in the prefix cache, found there, not computed."""
 
     calls: int = 0
     prompt: int = 0
@@ -106,33 +107,27 @@ def measure(stack: Stack, talk: str) -> Found:
     turns = TALKS[talk]()
     off, on, memories = {}, {}, list[str]()
     for policy, model in POLICIES.items():
-        xargs = {"kv_policy": policy}
-        off[policy] = _counted(
-            stack, lambda salt=f"{talk}, off, {policy}", xargs=xargs: _by_hand(stack, turns, nothing, (), salt, xargs)
-        )
-        user = f"{talk}, {policy}"
-        _remember(stack, user)
+        name = f"{talk}, {policy}"
+        asked = {"cache_salt": f"{name}, off", "vllm_xargs": {"kv_policy": policy}}
+        off[policy] = _counted(stack, partial(_by_hand, stack, turns, nothing, (), asked))
+        _remember(stack, name)
         traces: list[str] = []
-        on[policy] = _counted(
-            stack, lambda user=user, model=model, traces=traces: _by_gateway(stack, turns, user, model, traces)
-        )
-        memories = [stack.admin(f"traces/{trace}", user=user)["injected"] for trace in traces]
+        on[policy] = _counted(stack, partial(_by_gateway, stack, turns, name, model, traces))
+        memories = [stack.admin(f"traces/{trace}", user=name)["injected"] for trace in traces]
     others = {
-        name: _counted(stack, lambda place=place, name=name: _by_hand(stack, turns, place, memories, f"{talk}, {name}"))
+        name: _counted(stack, partial(_by_hand, stack, turns, place, memories, {"cache_salt": f"{talk}, {name}"}))
         for name, place in PLACES.items()
     }
     return Found(off, on, others, memories)
 
 
-def _by_hand(
-    stack: Stack, turns: list[Turn], place: Place, memories: Sequence[str], salt: str, xargs: Any = None
-) -> Cost:
-    """Straight to the worker."""
+def _by_hand(stack: Stack, turns: list[Turn], place: Place, memories: Sequence[str], asked: Mapping[str, Any]) -> Cost:
+    """Straight to the worker; `asked` is the rest of each body."""
     cost = Cost()
     with stack.direct() as client:
         for at, prompt, _ in _calls(turns):
             placed = place(prompt, memories[: at + 1])
-            cost = cost.and_call(_ask(client, "tiny", placed, cache_salt=salt, vllm_xargs=xargs or {}).parse().usage)
+            cost = cost.and_call(_ask(client, "tiny", placed, **asked).parse().usage)
     return cost
 
 

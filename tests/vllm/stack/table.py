@@ -6,8 +6,8 @@ from tests.vllm.stack.placements import POLICIES, Cost, Found
 
 
 def table(found: Mapping[str, Found]) -> str:
-    """One row for each placement; a conversation has three columns: tokens of all prompts, those that were computed, and
-    how many times the ideal that is."""
+    """One row for each placement; a conversation has three columns: tokens of all prompts, those that were
+    computed, and how many times the ideal that is."""
     heads = [f"{talk}: prompts | computed | × ideal" for talk in found]
     lines = [f"| where memory goes | {' | '.join(heads)} |", "|---|" + "---:|" * 3 * len(found)]
     for name in rows(next(iter(found.values()))):

@@ -56,7 +56,8 @@ def plain() -> list[Turn]:
 def with_tools() -> list[Turn]:
     """The same, but in every third turn the assistant looks something up before it answers."""
     return [
-        Turn(turn.said, (*_looked_up(at), *turn.after) if at % 3 == 1 else turn.after) for at, turn in enumerate(plain())
+        Turn(turn.said, (*_looked_up(at), *turn.after) if at % 3 == 1 else turn.after)
+        for at, turn in enumerate(plain())
     ]
 
 

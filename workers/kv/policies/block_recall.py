@@ -25,6 +25,7 @@ class BlockRecall(Policy):
     select: Literal["topk", "mass", "coverage"]
     mass: float
     when: Literal["question", "always"]
+    representative: Literal["mean", "every"]
     block: int
 
     KNOBS: ClassVar[Mapping[str, object]] = {
@@ -34,6 +35,7 @@ class BlockRecall(Policy):
         "select": "topk",
         "mass": 0.9,
         "when": "question",
+        "representative": "every",
     }
     SHAREABLE: ClassVar[bool] = False
     PER_REQUEST: ClassVar[bool] = False
@@ -48,6 +50,7 @@ class BlockRecall(Policy):
             select=knobs.select or "topk",
             mass=knobs.mass or 1.0,
             when=knobs.when or "question",
+            representative=knobs.representative or "every",
             block=block,
         )
 
