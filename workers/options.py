@@ -11,7 +11,6 @@ from typing import Any
 from workers.kv.choice import Choice, chosen
 from workers.kv.errors import PolicyRefused
 from workers.kv.knobs import Knobs
-from workers.vllm_plugin.sessions import session_arguments
 
 _TEXT = """Starts vLLM's OpenAI server under a KV policy. All other options are vLLM's own and are handed on
 (python -m vllm.entrypoints.launchers.api_server.entry --help). What a policy takes: python -m workers policies."""
@@ -19,11 +18,13 @@ _TEXT = """Starts vLLM's OpenAI server under a KV policy. All other options are 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`trained` in tokens, None if the model's own configuration is to say; `others` are vLLM's arguments, in order."""
+    """`trained` in tokens, None if the model's own configuration is to say; `sessions`: where their KV is kept, if it
+    is; `others` are vLLM's arguments, in order."""
 
     model: str
     choice: Choice
     trained: int | None
+    sessions: Path | None
     others: tuple[str, ...]
 
 
@@ -47,10 +48,7 @@ def read(arguments: Sequence[str]) -> Asked:
         knobs.add_argument(_option(name), dest=name, metavar=metavar, help=field.description)
     told, others = parser.parse_known_args(arguments)
     given = {name: getattr(told, name) for name in Knobs.model_fields if getattr(told, name) is not None}
-    if told.sessions is not None:
-        kept = session_arguments(told.sessions)["kv_transfer_config"]
-        others = ["--kv-transfer-config", json.dumps(kept), *others]
-    return Asked(told.model, chosen(told.kv, _read(given)), told.trained, tuple(others))
+    return Asked(told.model, chosen(told.kv, _read(given)), told.trained, told.sessions, tuple(others))
 
 
 def heads(path: Path) -> dict[int, list[int]]:

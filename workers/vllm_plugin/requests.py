@@ -1,7 +1,6 @@
 """What a request may ask of its worker's KV policy, in `vllm_xargs`: kv_policy and kv_<knob>. Refuses in the API
 process, before the engine sees it; what the engine then reads is the same choice. Holds no state of requests."""
 
-
 from typing import Any
 
 from vllm.exceptions import VLLMValidationError

@@ -1,6 +1,7 @@
 """vLLM's own server, told to run under a policy: its arguments completed, what cannot work refused before a process is
 started, and what fails later told in one line. Proves nothing itself; see endpoint.py."""
 
+import json
 import os
 from argparse import Namespace
 from copy import copy
@@ -24,6 +25,7 @@ from workers.vllm_plugin import NAME, limits, reasons, versions
 from workers.vllm_plugin.arguments import Machine, engine_arguments, machine
 from workers.vllm_plugin.endpoint import KvEndpoint
 from workers.vllm_plugin.requests import engine_of
+from workers.vllm_plugin.sessions import session_arguments
 
 _NO_ROOM = "To serve at least one request"
 _ALWAYS_LOADED = ("general", "platform", "io_processor", "stat_logger")
@@ -92,13 +94,19 @@ def _parsed(asked: Asked, on: Machine) -> Namespace:
     versions.part("cli_env_setup")()
     parser = versions.part("make_arg_parser")(FlexibleArgumentParser(prog="python -m workers serve"))
     parser.set_defaults(block_size=on.block, enable_prompt_tokens_details=True)
-    args: Namespace = parser.parse_args(["--model", asked.model, *asked.others])
+    args: Namespace = parser.parse_args(["--model", asked.model, *_sessions(asked), *asked.others])
     configure_logging_from_args(args)
     versions.part("validate_parsed_serve_args")(args)
     if args.model_tag is not None:
         raise PolicyRefused(f"{args.model_tag!r} belongs to no option; the model is named by --model.")
     limits.check_frontend(args)
     return args
+
+
+def _sessions(asked: Asked) -> list[str]:
+    if asked.sessions is None:
+        return []
+    return ["--kv-transfer-config", json.dumps(session_arguments(asked.sessions)["kv_transfer_config"])]
 
 
 def _told(args: Namespace, asked: Asked) -> None:

@@ -80,7 +80,8 @@ def house(opened: tuple[Upstream, Running]) -> House:
 
 
 async def test_the_head_s_length_is_the_sink(house: House) -> None:
-    """System message and tools, counted by the worker itself, in whole blocks; a user message closes them, as templates want it."""
+    """System message and tools, counted by the worker itself, in whole blocks; a user message closes them, as
+    templates want it."""
     await house.say("Hello there", tools=TOOLS)
 
     (counted,) = house.worker.counted

@@ -54,9 +54,9 @@ def streaming(client: openai.OpenAI, *messages: Any, model: str = "tiny", **extr
         stream.close()
 
 
-def running(stack: Stack) -> Any:
-    """The one request that the worker runs, as soon as it has given back what its policy does not keep."""
-    assert until(lambda: any(each["live"] and each["tokens"] for each in stack.held()))
+def running(stack: Stack, parts: int) -> Any:
+    """The one request that the worker runs, as soon as what it holds has so many parts."""
+    assert until(lambda: [len(each["live"]) for each in stack.held()] == [parts])
     (found,) = stack.held()
     return found
 
@@ -166,7 +166,7 @@ def test_the_system_message_is_the_sink(stack: Stack) -> None:
         stack.client("pinned") as client,
         streaming(client, system, user(LONG), vllm_xargs={"kv_window": 64}),
     ):
-        found = running(stack)
+        found = running(stack, parts=2)
 
     (sink, window), at = found["live"], found["tokens"] // BLOCK
     assert kept > SINK // BLOCK
@@ -178,7 +178,7 @@ def test_the_system_message_is_the_sink(stack: Stack) -> None:
 def test_an_alias_brings_its_policy(stack: Stack) -> None:
     """The request runs under it, beside a worker whose own is another."""
     with stack.client("aliased") as client, streaming(client, user(LONG), model="whole"):
-        found = running(stack)
+        found = running(stack, parts=1)
 
     assert found["policy"] == "full"
     assert [first for first, _ in found["live"]] == [0]

@@ -18,7 +18,7 @@ class Policy(ABC):
 
     POSITIONAL: ClassVar[bool] = True
     """Whether what a query reads follows from the tokens before it alone, however they were cut into steps. If not, it
-    reads what was live when its step began."""
+    reads what was live when its step began, and beyond the trained context the window moves within the step."""
 
     SHAREABLE: ClassVar[bool] = True
     """Whether the prefix cache may share its blocks: their KV must be a function of their prefix, and be in the
