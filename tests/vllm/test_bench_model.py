@@ -12,7 +12,7 @@ from tests.bench_kv.model import tokenizer
 from tests.bench_kv.model.check import BLOCK, Keep, Stream, fresh_windows, recalled, surprise
 from tests.bench_kv.model.descent import orthogonal
 from tests.bench_kv.model.lessons import Lessons
-from tests.bench_kv.model.network import Shape, Weights, fresh, logits, save
+from tests.bench_kv.model.network import Shape, Weights, fresh, read, save
 from tests.bench_kv.model.tasks import Passkeys
 from tests.bench_kv.model.train import trained
 
@@ -49,9 +49,23 @@ def tokens(length: int, batch: int = 1) -> torch.Tensor:
 def test_transformers_reads_the_same_network(tmp_path: Path) -> None:
     """What is trained here is a Llama, to rounding."""
     weights, model = loaded(3, tmp_path)
-    read = tokens(300, batch=2)
+    asked = tokens(300, batch=2)
 
-    assert (model(read).logits - logits(weights, small(3), read)).abs().max() < NEAR
+    assert (model(asked).logits - read(weights, small(3), asked)[0]).abs().max() < NEAR
+
+
+def test_loudness_is_what_heads_add(tmp_path: Path) -> None:
+    """In one layer: the length of each head's own addition, over the state's before."""
+    weights, _ = loaded(1, tmp_path)
+    mute = {**weights, "model.layers.0.self_attn.o_proj.weight": torch.zeros(128, 128)}
+    state = weights["model.embed_tokens.weight"][0]
+    # BOS sees itself only: each head adds what it makes of its value
+    value = weights["model.layers.0.self_attn.v_proj.weight"] @ (state / state.square().mean().sqrt())
+    out = weights["model.layers.0.self_attn.o_proj.weight"]
+    added = [out[:, 32 * head : 32 * head + 32] @ value.view(2, 32)[head // 2] for head in range(4)]
+
+    assert read(mute, small(1), tokens(50))[1] < NEAR
+    assert (read(weights, small(1), tokens(1))[1] - sum(part.norm() / state.norm() for part in added)).abs() < 1e-3
 
 
 def test_transformers_reads_the_same_tokens(words: Tokenizer, tmp_path: Path) -> None:
@@ -77,9 +91,7 @@ def test_training_can_be_repeated(words: Tokenizer) -> None:
     """The same seed gives the same weights, and they are not those it started from."""
 
     def run() -> Weights:
-        lessons = Lessons(
-            range(7, 900), lambda said: words.encode(said, add_special_tokens=False).ids, 0, range(7, 90), 1
-        )
+        lessons = Lessons(range(7, 900), lambda said: words.encode(said, add_special_tokens=False).ids, 0, 1)
         return trained(lessons, small(1), 3, 5.0, 1, lambda said: None)
 
     first, again = run(), run()
@@ -92,7 +104,7 @@ def test_training_can_be_repeated(words: Tokenizer) -> None:
 
 def test_training_ends_in_time(words: Tokenizer) -> None:
     """A slow machine takes fewer steps; the way is told in shares of it."""
-    lessons = Lessons(range(7, 900), lambda said: words.encode(said, add_special_tokens=False).ids, 0, range(7, 90), 1)
+    lessons = Lessons(range(7, 900), lambda said: words.encode(said, add_special_tokens=False).ids, 0, 1)
     told: list[str] = []
 
     trained(lessons, small(1), 1_000_000, 0.02, 1, told.append)

@@ -29,8 +29,7 @@ def main() -> int:
     text = tokenizer.run(words, documents)
     print(f"{len(documents)} documents, {len(text):,} tokens, {time.monotonic() - began:.0f} s", flush=True)
     bos, eos, pad = map(tokenizer.SPECIAL.index, (tokenizer.BOS, tokenizer.EOS, tokenizer.PAD))  # they come first
-    plain = range(len(tokenizer.SPECIAL), tokenizer.VOCABULARY)
-    lessons = Lessons(text, lambda said: words.encode(said, add_special_tokens=False).ids, bos, plain, _SEED)
+    lessons = Lessons(text, lambda said: words.encode(said, add_special_tokens=False).ids, bos, _SEED)
     shape = network.Shape(tokenizer.VOCABULARY)
     left = options.minutes - (time.monotonic() - began) / 60
     weights = trained(lessons, shape, STEPS, left, _SEED, lambda said: print(said, flush=True))

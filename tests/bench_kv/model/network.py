@@ -59,16 +59,22 @@ def rotations(shape: Shape, length: int) -> tuple[Tensor, Tensor]:
     return angles.cos(), angles.sin()
 
 
-def logits(weights: Weights, shape: Shape, tokens: Tensor) -> Tensor:
-    """Scores [batch, length, vocabulary] of the token after each of `tokens` [batch, length]."""
+def read(weights: Weights, shape: Shape, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Of `tokens` [batch, length]: the scores [batch, length, vocabulary] of what follows each, and how loud the heads
+    were. A head's loudness is the length of what it adds to the state, over the state's own; [], summed over all heads
+    and averaged over tokens."""
     table = weights["model.embed_tokens.weight"]
     state = nn.embedding(tokens, table)
     turn = rotations(shape, tokens.shape[1])
+    loud = torch.zeros(())
     for layer in range(shape.layers):
         part = {name: weights[_name(layer, name)] for name in _PARTS}
-        state = state + _attention(part, shape, _norm(state, part["input_layernorm"]), turn)
+        heads = _attention(part, shape, _norm(state, part["input_layernorm"]), turn)
+        out = part["self_attn.o_proj"]
+        loud = loud + (_lengths(heads, out) / state.detach().norm(dim=-1)[:, None]).mean((0, 2)).sum()
+        state = state + nn.linear(heads.transpose(1, 2).flatten(2), out)
         state = state + _mlp(part, _norm(state, part["post_attention_layernorm"]))
-    return nn.linear(_norm(state, weights["model.norm.weight"]), table)
+    return nn.linear(_norm(state, weights["model.norm.weight"]), table), loud
 
 
 def save(weights: Weights, shape: Shape, folder: Path, bos: int, eos: int, pad: int) -> None:
@@ -120,14 +126,20 @@ def _norm(state: Tensor, weight: Tensor) -> Tensor:
 
 
 def _attention(part: Weights, shape: Shape, state: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-    batch, length, _ = state.shape
+    """What each head found: [batch, heads, length, head]."""
     joined = torch.cat([part["self_attn.q_proj"], part["self_attn.k_proj"], part["self_attn.v_proj"]])
-    heads = nn.linear(state, joined).view(batch, length, -1, shape.head).transpose(1, 2)
+    heads = nn.linear(state, joined).unflatten(-1, (-1, shape.head)).transpose(1, 2)
     query, key, value = heads.split([shape.heads, shape.kv_heads, shape.kv_heads], dim=1)
-    out = nn.scaled_dot_product_attention(
+    return nn.scaled_dot_product_attention(
         _turned(query, turn), _turned(key, turn), value, is_causal=True, enable_gqa=True
     )
-    return nn.linear(out.transpose(1, 2).reshape(batch, length, -1), part["self_attn.o_proj"])
+
+
+def _lengths(heads: Tensor, out: Tensor) -> Tensor:
+    """[batch, heads, length]: the norms of what `out` [hidden, heads * head] makes of each head's part."""
+    parts = out.unflatten(1, (heads.shape[1], heads.shape[3])).transpose(0, 1)
+    squares = heads @ (parts.mT @ parts) * heads
+    return squares.sum(-1).clamp_min(_EPSILON**2).sqrt()
 
 
 def _turned(heads: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:

@@ -3,75 +3,81 @@
 import pytest
 from tokenizers import Tokenizer
 
-from tests.bench_kv.model.lessons import Lesson, Lessons
-from tests.bench_kv.model.tasks import Passkeys
-from tests.bench_kv.model.tokenizer import SPECIAL, USER, VOCABULARY
+from tests.bench_kv.model.lessons import Lesson, Lessons, Part
+from tests.bench_kv.model.tokenizer import END, USER, VOCABULARY
 
 TEXT = [VOCABULARY + i for i in range(1000)]  # no token of the vocabulary, so that text is told from the rest
-PLAIN = range(len(SPECIAL), 300)
-KINDS = {"reading": (1, 0, 0), "repeating": (0, 1, 0), "asking": (0, 0, 1)}
+READING, ASKING = 0.0, 1.0
 
 
-def drawn(words: Tokenizer, kind: str, seed: int = 0, number: int = 50) -> list[Lesson]:
-    """Lessons of one kind, of 129 tokens."""
-    lessons = Lessons(TEXT, lambda said: words.encode(said, add_special_tokens=False).ids, 0, PLAIN, seed)
-    return [lessons.drawn(129, KINDS[kind]) for _ in range(number)]
+def drawn(words: Tokenizer, asking: float, seed: int = 0, number: int = 50) -> list[Lesson]:
+    """Lessons of 129 tokens."""
+    lessons = Lessons(TEXT, lambda said: words.encode(said, add_special_tokens=False).ids, 0, seed)
+    return [lessons.drawn(129, asking) for _ in range(number)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_lesson_has_its_length_and_starts_with_bos(words: Tokenizer, kind: str) -> None:
-    """Whatever it is about; each token has a weight."""
-    for lesson in drawn(words, kind):
-        assert len(lesson.tokens) == len(lesson.weights) == 129
+@pytest.mark.parametrize("asking", [READING, ASKING])
+def test_a_lesson_has_its_length_and_starts_with_bos(words: Tokenizer, asking: float) -> None:
+    """Whatever it is about; each token is part of something."""
+    for lesson in drawn(words, asking):
+        assert len(lesson.tokens) == len(lesson.parts) == 129
         assert lesson.tokens[0] == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_equal_seeds_give_equal_lessons(words: Tokenizer, kind: str) -> None:
+@pytest.mark.parametrize("asking", [READING, ASKING, 0.5])
+def test_equal_seeds_give_equal_lessons(words: Tokenizer, asking: float) -> None:
     """So that a training can be repeated."""
-    assert drawn(words, kind, seed=3) == drawn(words, kind, seed=3)
-    assert drawn(words, kind, seed=3) != drawn(words, kind, seed=4)
+    assert drawn(words, asking, seed=3) == drawn(words, asking, seed=3)
+    assert drawn(words, asking, seed=3) != drawn(words, asking, seed=4)
 
 
 def test_text_is_cut_in_one_piece(words: Tokenizer) -> None:
     """What is read stands so in the corpus."""
-    for lesson in drawn(words, "reading"):
+    for lesson in drawn(words, READING):
         start = TEXT.index(lesson.tokens[1])
 
         assert lesson.tokens[1:] == TEXT[start : start + 128]
-
-
-def test_a_random_string_comes_back_and_counts_only_then(words: Tokenizer) -> None:
-    """Nobody can foresee it at first, nor when it comes back."""
-    for lesson in drawn(words, "repeating"):
-        random = [i for i, token in enumerate(lesson.tokens) if token in PLAIN]
-        known = [i for i in random if lesson.weights[i]]
-        first = [lesson.tokens[i] for i in random[: len(random) - len(known)]]
-
-        assert len(known) >= 7
-        assert {lesson.tokens[i] for i in known} <= set(first)
-        assert lesson.weights[random[0]] == 0.0
+        assert set(lesson.parts[1:]) == {Part.TEXT}
 
 
 def test_a_key_is_said_before_it_is_asked_for(words: Tokenizer) -> None:
-    """Its digits count nothing where they are said, and much where they are asked for."""
-    for lesson in drawn(words, "asking"):
-        unknown = [i for i, weight in enumerate(lesson.weights) if weight == 0.0 and i]
-        asked = [i for i, weight in enumerate(lesson.weights) if weight > 1.0]
-        key = [lesson.tokens[i] for i in unknown]
+    """Nobody can foresee its digits where they are said; where they are asked for they are the answer."""
+    for lesson in drawn(words, ASKING):
+        said = [i for i, part in enumerate(lesson.parts) if part is Part.CHANCE and i]
+        asked = [i for i, part in enumerate(lesson.parts) if part is Part.ANSWER]
+        key = [lesson.tokens[i] for i in said]
 
         assert len(key) == 5
-        assert max(unknown) < min(asked)
+        assert max(said) < min(asked)
         assert [lesson.tokens[i] for i in asked] == key * (len(asked) // 5)
 
 
-def test_some_questions_stand_at_the_end_and_some_are_chats(words: Tokenizer) -> None:
-    """Far needles are as frequent as near ones, and the chat's own tokens are learned."""
-    lessons = drawn(words, "asking", number=200)
-    passkeys = Passkeys(lambda said: words.encode(said, add_special_tokens=False).ids, 0)
-    user = words.token_to_id(USER)
+def test_text_goes_on_around_a_key(words: Tokenizer) -> None:
+    """The filler is one piece of the corpus, whatever was put into it."""
+    for lesson in drawn(words, ASKING):
+        filler = [token for token in lesson.tokens if token >= VOCABULARY]
 
-    assert any(lesson.weights[-1] > 1.0 for lesson in lessons)
-    assert any(lesson.weights[-1] == 1.0 for lesson in lessons)
+        assert filler == list(range(filler[0], filler[0] + len(filler)))
+
+
+def test_some_questions_stand_at_the_end_and_some_before(words: Tokenizer) -> None:
+    """Far needles are as frequent as near ones, and text is foreseen after an answer too."""
+    ends = {lesson.parts[-1] for lesson in drawn(words, ASKING)}
+
+    assert ends == {Part.ANSWER, Part.TEXT}
+
+
+def test_some_questions_are_chats(words: Tokenizer) -> None:
+    """So that the tokens of the chat template mean something to the model."""
+    user, end = words.token_to_id(USER), words.token_to_id(END)
+    lessons = drawn(words, ASKING)
+
     assert {lesson.tokens[1] == user for lesson in lessons} == {True, False}
-    assert passkeys.chatted("48159")[-1] == words.token_to_id("<|end|>")
+    assert all((end in lesson.tokens) == (lesson.tokens[1] == user) for lesson in lessons)
+
+
+def test_reading_and_asking_are_mixed(words: Tokenizer) -> None:
+    """In the proportion that was asked for."""
+    asks = [Part.ANSWER in lesson.parts for lesson in drawn(words, 0.25, number=400)]
+
+    assert 0.15 < sum(asks) / 400 < 0.35
