@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=12, help="at most so long for the training")
     parser.add_argument("--parts", nargs="+", default=["streams", "passkeys", "speed"], help="what to measure")
     parser.add_argument("--plots", type=Path, default=Path("docs/kv"), help="where the plots go")
+    parser.add_argument("--longest", type=int, default=65_536, help="context of the speed part, in tokens")
     parser.add_argument("--quick", action="store_true", help="a tenth of the lengths: does it run at all?")
     asked = parser.parse_args()
     os.environ.update(ENVIRONMENT, **{"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")})
@@ -60,7 +61,7 @@ def _ends(surprises: list[float], ends: list[int]) -> list[str]:
 
     starts = [0, *ends[:-1]]
     return [
-        f"{perplexity(surprises, start, end):,.1f}" if len(surprises) >= end - 1 else "–"
+        f"{perplexity(surprises, start, end):,.2f}" if len(surprises) >= end - 1 else "–"
         for start, end in zip(starts, ends, strict=True)
     ]
 
@@ -95,7 +96,8 @@ def _speed(asked: argparse.Namespace) -> Any:
     from tests.bench_kv import speed
 
     folder = speed.model(asked.model.parent / "speed")
-    contexts = (4096,) if asked.quick else (4096, 8192, 16_384, 32_768, 65_536)
+    wanted = (4096,) if asked.quick else (4096, 8192, 16_384, 32_768, 65_536)
+    contexts = [context for context in wanted if context <= asked.longest]
     costs: dict[str, list[Any]] = {"full": [], "sink_window": []}
     for context in contexts:
         for case in (speed.FULL, speed.SINK_WINDOW):

@@ -1,6 +1,7 @@
 """The benchmark's small model: that it is a Llama, how it learns, and how the check reads a stream. Needs torch and
 transformers, and no engine."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -103,13 +104,13 @@ def test_training_can_be_repeated(words: Tokenizer) -> None:
 
 
 def test_training_ends_in_time(words: Tokenizer) -> None:
-    """A slow machine takes fewer steps; the way is told in shares of it."""
+    """A slow machine takes fewer of the million steps."""
     lessons = Lessons(range(7, 900), lambda said: words.encode(said, add_special_tokens=False).ids, 0, 1)
-    told: list[str] = []
+    began = time.monotonic()
 
-    trained(lessons, small(1), 1_000_000, 0.02, 1, told.append)
+    trained(lessons, small(1), 1_000_000, 0.02, 1, lambda said: None)
 
-    assert all("of 1000000" in said for said in told)
+    assert time.monotonic() - began < 60
 
 
 def test_a_stream_that_forgets_nothing_is_one_long_prompt(tmp_path: Path) -> None:
