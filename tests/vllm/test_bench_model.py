@@ -61,7 +61,7 @@ def test_loudness_is_what_heads_add(tmp_path: Path) -> None:
     mute = {**weights, "model.layers.0.self_attn.o_proj.weight": torch.zeros(128, 128)}
     state = weights["model.embed_tokens.weight"][0]
     # BOS sees itself only: each head adds what it makes of its value
-    value = weights["model.layers.0.self_attn.v_proj.weight"] @ (state / state.square().mean().sqrt())
+    value = weights["model.layers.0.self_attn.v_proj.weight"] @ (state / (state.square().mean() + 1e-5).sqrt())
     out = weights["model.layers.0.self_attn.o_proj.weight"]
     added = [out[:, 32 * head : 32 * head + 32] @ value.view(2, 32)[head // 2] for head in range(4)]
 
