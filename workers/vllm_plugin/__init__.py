@@ -30,7 +30,7 @@ def _install() -> None:
     from vllm.v1.attention.backends.registry import AttentionBackendEnum, register_backend
     from vllm.v1.kv_cache_spec_registry import KVCacheSpecRegistry
 
-    from workers.vllm_plugin import core, duo, salt
+    from workers.vllm_plugin import core, duo, duo_groups, salt
     from workers.vllm_plugin.manager import PolicyManager
     from workers.vllm_plugin.spec import PolicySpec, install
 
@@ -43,5 +43,6 @@ def _install() -> None:
     KVCacheSpecRegistry.register(PolicySpec, PolicyManager, uniform_type_base_spec=PolicySpec)
     install()
     duo.install()
+    duo_groups.install()
     salt.install()
     core.install()
