@@ -52,7 +52,7 @@ async def test_events_arrive_as_they_are_sent(process: Process) -> None:
     sent: list[float] = []
 
     async def paced(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if b"/models" in await read_head(reader):  # the gateway asks for them by itself
+        if b"/chat/" not in await read_head(reader):  # the gateway asks for models and policies by itself
             return
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         for i in range(10, 10 + EVENTS):
@@ -81,7 +81,7 @@ async def test_leaving_aborts_the_worker(process: Process) -> None:
     asked, gone = asyncio.Event(), asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if b"/models" in await read_head(reader):
+        if b"/chat/" not in await read_head(reader):
             return
         asked.set()
         while await reader.read(65536):
