@@ -83,15 +83,16 @@ def head(request: ChatRequest, drop: Collection[int] = (), pinned: str = "") -> 
     return b"{%s}" % b",".join([*members, b'"messages":[%s]' % b",".join(spelled), b'"add_generation_prompt":false'])
 
 
-def written(plan: Plan, salt: str = "", sink: tuple[bytes, int] | None = None) -> Prompt:
+def written(plan: Plan, salt: str = "", sink: tuple[bytes, int] | None = None, session: str = "") -> Prompt:
     """The plan carried out. `salt` is for the worker's prefix cache ("": none of ours), `sink` for its KV policy: a
-    head and its tokens."""
-    add = {"cache_salt": salt} if salt and "cache_salt" not in plan.request.fields else {}
+    head and its tokens; `session` is what the worker is to keep the session's KV under ("": it is not to)."""
+    ours = {"cache_salt": salt, "session_id": session}
+    add = {name: value for name, value in ours.items() if value and name not in plan.request.fields}
     xargs = {"kv_sink": sink[1]} if sink else {}
     edits = Edits(insert=plan.inserts, drop=plan.drop, without=STRIPPED, add=add, xargs=xargs)
     body = splice(plan.request, edits)
-    ours = plan.inserts or add or xargs
-    plain = splice(plan.request, Edits(drop=plan.drop, without=STRIPPED)) if ours else None
+    changed = plan.inserts or add or xargs
+    plain = splice(plan.request, Edits(drop=plan.drop, without=STRIPPED)) if changed else None
     return Prompt(body, plain, plan.fitted, "\n".join(plan.inserts.values()), sink[0] if sink else None)
 
 

@@ -18,10 +18,11 @@ from gateway.wire.body import XARGS
 
 @dataclass(frozen=True, slots=True)
 class Scribe:
-    """`salt` names whose prompts may share the worker's prefix cache ("" for everybody's); `deadline` is how long, in
-    seconds, recall and the count of a head may take together."""
+    """`salt` names whose prompts may share the worker's prefix cache ("" for everybody's), `session` the session to a
+    worker that keeps its KV; `deadline` is how long, in seconds, recall and the count of a head may take together."""
 
     salt: Callable[[Scope], str]
+    session: Callable[[Scope, str], str]
     sinks: Sinks
     deadline: float
 
@@ -35,7 +36,9 @@ class Scribe:
         """The prompt that this worker is sent."""
         plan = prompt.plan(question, known)
         salt = self.salt(question.scope) if worker.salted(question.request.model) else ""
-        return prompt.written(plan, salt, await self._sink(plan, worker, tale))
+        keeps = worker.kv is not None and worker.kv.sessions
+        session = self.session(question.scope, question.session) if keeps and question.session else ""
+        return prompt.written(plan, salt, await self._sink(plan, worker, tale), session)
 
     def refused(self, written: Prompt, worker: Worker) -> None:
         """The worker took the client's own prompt, and not this one."""

@@ -32,6 +32,15 @@ class Seal:
         who = [scope.tenant] if self.share == "tenant" else [scope.tenant, scope.user]
         return self._sign(b"salt", orjson.dumps(who))
 
+    def owner(self, scope: Scope) -> str:
+        """What all sessions of a user are known by at a worker that keeps their KV; says nothing of who it is."""
+        return self._sign(b"owner", orjson.dumps([scope.tenant, scope.user]))
+
+    def session(self, scope: Scope, session: str) -> str:
+        """A session's name there: its owner's, a slash, its own."""
+        own = self._sign(b"session", orjson.dumps([scope.tenant, scope.user, session]))
+        return f"{self.owner(scope)}/{own}"
+
     def certify(self, statement: Mapping[str, Any]) -> dict[str, Any]:
         """The statement with a signature over it."""
         return {**statement, "signature": self._sign(b"certificate", _canonical(statement))}

@@ -88,13 +88,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         sinks = Sinks(counting)
         warmer = Warmer(
             rememberer,
-            Scribe(seal.salt, sinks, _AT_LEISURE),
+            Scribe(seal.salt, seal.session, sinks, _AT_LEISURE),
             warming,
             lambda result: telemetry.warmed.labels(result).inc(),
         )
         story = Story(
             rememberer=rememberer,
-            scribe=Scribe(seal.salt, sinks, settings.recall_deadline),
+            scribe=Scribe(seal.salt, seal.session, sinks, settings.recall_deadline),
             retainer=Retainer(journal, settings.redact, settings.retain_deadline),
             telemetry=telemetry,
             policies=known,

@@ -116,6 +116,16 @@ class Fleet:
         """Ask every worker what it is now, with a short deadline."""
         await asyncio.gather(*(worker.glance() for worker in self.workers))
 
+    async def forget(self, salt: str, owner: str) -> int:
+        """Have all workers that keep sessions remove an owner's; how many files it was. UpstreamError, after all were
+        asked, if one of them does not say that it has."""
+        keeping = [worker.forget(salt, owner) for worker in self.workers if worker.kv and worker.kv.sessions]
+        counts = await asyncio.gather(*keeping, return_exceptions=True)
+        for count in counts:
+            if isinstance(count, BaseException):
+                raise count
+        return sum(count for count in counts if isinstance(count, int))
+
     async def watch(self) -> None:
         """Ask all of them now and then, for as long as this runs."""
         async with asyncio.TaskGroup() as tasks:

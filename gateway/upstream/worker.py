@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from gateway.errors import UpstreamBroke, UpstreamError
-from gateway.upstream.client import Upstream
+from gateway.upstream.client import Headers, Upstream
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ _REFRESH_KV_SECONDS = 10.0  # restarted without its policy, it would ignore that
 _RETRY_SECONDS = 2.0
 _KV_SECONDS = 1.0
 _GLANCE_SECONDS = 1.5
+_JSON: Headers = [(b"content-type", b"application/json")]
 _SALTED = frozenset(("vllm", "mneme"))
 _NOT_SERVING = frozenset((401, 403))
 # Of the policies that a request may ask for without its worker having told their knobs, those that have a sink.
@@ -43,7 +44,7 @@ class Process(msgspec.Struct, frozen=True):
 
 class Kv(msgspec.Struct, frozen=True):
     """What a worker reports at /kv, beside its /v1. Lengths are tokens. `per_request` are the policies that a request
-    may choose by vllm_xargs."""
+    may choose by vllm_xargs; `sessions`: whether it keeps the KV of sessions in files."""
 
     object: Literal["kv.policy"]
     policy: str
@@ -53,9 +54,15 @@ class Kv(msgspec.Struct, frozen=True):
     per_request: tuple[str, ...] = ()
     processes: tuple[Process, ...] = ()
     vllm: str = ""
+    sessions: bool = False
+
+
+class _Forgotten(msgspec.Struct):
+    files: int
 
 
 _report = msgspec.json.Decoder(Kv)
+_forgotten = msgspec.json.Decoder(_Forgotten)
 
 
 @dataclass
@@ -145,6 +152,18 @@ class Worker:
                 await self.look()
         except (UpstreamError, TimeoutError):
             self.reachable = False
+
+    async def forget(self, salt: str, owner: str) -> int:
+        """Have it remove the KV of an owner's sessions; how many files it was. UpstreamError unless it has."""
+        body = orjson.dumps({"salt": salt, "owner": owner})
+        async with self.upstream.send("POST", "/kv/forget", _JSON, body, beside=True) as answer:
+            said = await answer.whole()
+        try:
+            if answer.status == 200:
+                return _forgotten.decode(said).files
+        except (msgspec.DecodeError, RecursionError):
+            pass
+        raise UpstreamBroke(f"The worker {self.shown} was to forget sessions and did not say that it has.")
 
     async def ping(self) -> None:
         """UpstreamError unless the worker answers, and would answer us."""

@@ -16,6 +16,7 @@ REPORT: dict[str, Any] = {
     "per_request": ["full", "sink_window"],
     "processes": [{"role": "engine", "pid": 7, "rank": 0, "layers": 4}],
     "vllm": "0.32.0",
+    "sessions": False,
 }
 """What a worker with sinks and a window tells at /kv."""
 

@@ -1,6 +1,8 @@
 """The worker's pages and what they say when the policy is not active. With a real engine: test_serve.py."""
 
+import os
 from argparse import Namespace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +12,7 @@ from fastapi import FastAPI
 
 from workers.kv.choice import chosen
 from workers.kv.errors import PolicyRefused
+from workers.kv.keep import session_key
 
 OWN = chosen("sink_window", {"sink": 32, "window": 64})
 ACTIVE = {"role": "engine", "pid": 7, "rank": 0, "layers": 4, "key": OWN.key}
@@ -18,7 +21,7 @@ ACTIVE = {"role": "engine", "pid": 7, "rank": 0, "layers": 4, "key": OWN.key}
 class Client:
     """vLLM's client of an engine under sinks and a window, in which `engine` says what the engine's process reports."""
 
-    def __init__(self, pool: int = 64, policy: bool = True) -> None:
+    def __init__(self, pool: int = 64, policy: bool = True, sessions: Path | None = None) -> None:
         told = {"mneme_kv": {"policy": OWN.name, "knobs": OWN.knobs.given()}, "mneme_trained": 8192}
         self.engine: dict[str, Any] = ACTIVE
         self.engine_core = self
@@ -27,6 +30,10 @@ class Client:
             model_config=SimpleNamespace(max_model_len=8192),
             cache_config=SimpleNamespace(block_size=32, num_gpu_blocks=pool),
             scheduler_config=SimpleNamespace(max_num_batched_tokens=128),
+            kv_transfer_config=sessions
+            and SimpleNamespace(
+                kv_connector="SessionConnector", kv_connector_extra_config={"directory": str(sessions)}
+            ),
         )
 
     async def call_utility_async(self, method: str) -> Any:
@@ -52,6 +59,12 @@ async def get(app: FastAPI, path: str) -> httpx.Response:
     """A page."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as client:
         return await client.get(path)
+
+
+async def post(app: FastAPI, path: str, told: dict[str, Any]) -> httpx.Response:
+    """An order."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://worker") as client:
+        return await client.post(path, json=told)
 
 
 @pytest.mark.parametrize("path", ["/kv", "/kv/requests"])
@@ -91,3 +104,28 @@ async def test_a_policy_that_is_lost_later_is_told() -> None:
     assert "engine process 7" in lost.json()["error"]["message"]
     assert found.status_code == 200
     assert found.json()["policy"] == "sink_window"
+
+
+async def test_all_sessions_of_an_owner_can_be_forgotten(tmp_path: Path) -> None:
+    """Those that are being written too; another owner's and another tenant's stay."""
+    app = await started(Client(sessions=tmp_path))
+    for salt, session in (("s", "ada"), ("s", "ada/1"), ("s", "ada/2"), ("s", "adam/1"), ("t", "ada/1")):
+        (tmp_path / f"{session_key(salt, session)}.safetensors").touch()
+    (tmp_path / f"{session_key('s', 'ada/3')}.1.2.part").touch()
+
+    answer = await post(app, "/kv/forget", {"salt": "s", "owner": "ada"})
+
+    assert answer.json() == {"object": "kv.forgotten", "files": 4}
+    stay = {session_key("s", "adam/1"), session_key("t", "ada/1")}
+    assert {name.partition(".")[0] for name in os.listdir(tmp_path)} == stay
+
+
+async def test_a_worker_tells_whether_it_keeps_sessions(tmp_path: Path) -> None:
+    """One that does not has none to forget."""
+    keeping, other = await started(Client(sessions=tmp_path)), await started(Client())
+
+    assert ((await get(keeping, "/kv")).json()["sessions"], (await get(other, "/kv")).json()["sessions"]) == (
+        True,
+        False,
+    )
+    assert (await post(other, "/kv/forget", {"owner": "ada"})).status_code == 404

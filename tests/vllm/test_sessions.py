@@ -18,7 +18,7 @@ from tests.vllm.comparing import CLOSE, POLICIES, SMALL, compare
 from tests.vllm.engine import BLOCK, Running, engine
 from workers.kv.keep import differing, session_key
 from workers.vllm_plugin.sessions import session_arguments
-from workers.vllm_plugin.sessions.folder import forget
+from workers.vllm_plugin.sessions.folder import Folder
 
 TENANT = "tenant"
 ANSWER = 40
@@ -299,7 +299,7 @@ def test_a_policy_whose_kv_depends_on_history_keeps_no_session(later: Later) -> 
 
 def test_a_forgotten_session_is_computed_anew(later: Later) -> None:
     """By the tenant's salt and the session's id."""
-    assert forget(later.directory, session_key(TENANT, "forgotten"))
+    assert Folder(later.directory, 0).forget(session_key(TENANT, "forgotten"))
     going_on = later.go_on("forgotten")
     ask(later.running, going_on)
 

@@ -26,9 +26,18 @@ class Kept:
 
 def session_key(salt: str | None, session: str) -> str:
     """The name of a session's file: 64 hexadecimal digits. Different for every pair of tenant's salt and session
-    id, and not to be guessed without the salt."""
-    tenant, own = (salt or "").encode(), session.encode()
-    return hashlib.sha256(len(tenant).to_bytes(8, "big") + tenant + own).hexdigest()
+    id, and not to be guessed without the salt. The first half is the `owner_key` of what stands before a slash."""
+    return owner_key(salt, session.partition("/")[0]) + _digits(salt, session)
+
+
+def owner_key(salt: str | None, owner: str) -> str:
+    """What the files of all sessions `owner` and `owner/…` begin with: 32 hexadecimal digits."""
+    return _digits(salt, owner)
+
+
+def _digits(salt: str | None, name: str) -> str:
+    tenant = (salt or "").encode()
+    return hashlib.sha256(len(tenant).to_bytes(8, "big") + tenant + name.encode()).hexdigest()[:32]
 
 
 def differing(facts: Mapping[str, str], others: Mapping[str, str]) -> list[str]:

@@ -59,7 +59,7 @@ CERTIFICATE = {
     "tenant": "acme",
     "user": "ada",
     "at": _AT,
-    "erased": {"turns": 12, "memories": 12, "sessions": 31},
+    "erased": {"turns": 12, "memories": 12, "sessions": 31, "kv": 2},
     "remains": {"turns": 0, "memories": 0, "sessions": 0},
     "signature": "n0t-a-r3al-s1gnature-n0t-a-r3al-s1gnature-0",
 }

@@ -18,8 +18,12 @@ router = APIRouter(prefix="/forget", tags=["forget"], route_class=Guarded)
 
 @router.post("", response_model=Certificate, responses=shown(CERTIFICATE))
 async def forget_user(services: Served, scope: Whose) -> Response:
-    """Erase the user from memories, vectors, journal, sessions, traces and caches, off the disk too; a certificate."""
+    """Erase the user from memories, vectors, journal, sessions, traces and caches, off the disk too; a certificate.
+
+    A worker that keeps sessions and does not answer fails the request, when all else is erased: ask again for the
+    certificate."""
     erased = await services.curator.forget(scope)
+    erased["kv"] = await services.fleet.forget(services.seal.salt(scope), services.seal.owner(scope))
     statement = {
         "id": uuid.uuid4().hex,
         "issuer": f"mneme {__version__}",

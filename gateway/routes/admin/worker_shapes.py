@@ -24,6 +24,7 @@ class KvReport(Shape):
     per_request: list[str]
     processes: list[WorkerProcess]
     vllm: str
+    sessions: bool
 
 
 class ServedModel(Shape):

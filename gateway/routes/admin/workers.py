@@ -22,6 +22,7 @@ _KV = {
     "per_request": ["full", "sink_window"],
     "processes": [{"role": "engine", "pid": 4242, "rank": 0, "layers": 24}],
     "vllm": "0.32.0",
+    "sessions": False,
 }
 _WORKER = {
     "url": "http://127.0.0.1:8000/v1",

@@ -116,6 +116,13 @@ class Folder:
             return False
         return True
 
+    def clear(self, owner: str) -> int:
+        """Remove all sessions of one `workers.kv.keep.owner_key`, unfinished ones too; how many files it was."""
+        found = list(self._at.glob(f"{owner}*"))
+        for path in found:
+            path.unlink(missing_ok=True)
+        return len(found)
+
     def _path(self, key: str) -> Path:
         return self._at / f"{key}{_SUFFIX}"
 
@@ -129,11 +136,6 @@ class Folder:
         for name in leaving:
             (self._at / name).unlink(missing_ok=True)
         return len(leaving)
-
-
-def forget(directory: Path, key: str) -> bool:
-    """Remove a session's file by its `workers.kv.keep.session_key`; False if there was none."""
-    return Folder(directory, 0).forget(key)
 
 
 def _continues(longer: tuple[bytes, ...], shorter: tuple[bytes, ...]) -> bool:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from workers.kv.keep import session_key
 from workers.vllm_plugin.sessions import session_arguments
-from workers.vllm_plugin.sessions.folder import Content, Folder, Unreadable, forget
+from workers.vllm_plugin.sessions.folder import Content, Folder, Unreadable
 
 KEY = session_key("tenant", "session")
 ROOMY = 1 << 20
@@ -230,8 +230,8 @@ def test_forgetting_removes_the_file(folder: Folder) -> None:
     """By salt and session id; a second time there is nothing to forget."""
     folder.save(KEY, content())
 
-    assert forget(folder._at, session_key("tenant", "session"))
-    assert not forget(folder._at, session_key("tenant", "session"))
+    assert folder.forget(session_key("tenant", "session"))
+    assert not folder.forget(session_key("tenant", "session"))
     assert list(folder._at.iterdir()) == []
 
 
