@@ -1,6 +1,6 @@
 """build_app(settings): the front doors over the services, opened and closed by the lifespan. No logic."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +13,11 @@ from gateway.errors import BadRequest, CallerError, MnemeError
 from gateway.routes.admin import admin
 from gateway.routes.health import health
 from gateway.routes.v1 import V1
-from gateway.services import Services
+from gateway.services import Services, Vitals
+from gateway.visits import Visits
+
+_PROBED = ("/health", "/metrics")
+"""Asked for by machines, again and again."""
 
 Asgi = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
@@ -27,15 +31,47 @@ def build_app(services: Services) -> Asgi:
         # The raw path: what is forwarded is what follows /v1 as it was sent, so that must be how it begins.
         if scope["type"] == "http" and (scope["raw_path"] + b"/").startswith(b"/v1/"):
             await v1(scope, receive, send)
+        elif scope["type"] == "http" and not scope["path"].startswith(_PROBED):
+            await _visited(desk, services.visits, scope, receive, send)
         else:
             await desk(scope, receive, send)
 
     return app
 
 
+async def _visited(desk: Asgi, visits: Visits, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+    with visits.open(scope["method"], "/*", dict(scope["headers"])) as visit:
+
+        async def told(message: MutableMapping[str, Any]) -> None:
+            visit.status = message.get("status", visit.status)
+            visit.whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await desk(scope, receive, told)
+        finally:
+            visit.route = _route(scope)
+
+
+def _route(scope: Mapping[str, Any]) -> str:
+    """The template of the path, which holds no id; what has none is nobody's page, or one about the others."""
+    template = getattr(scope.get("route"), "path", "")
+    if not template:
+        return "/*"
+    # FastAPI tells only the part that stands in the room itself.
+    return template if template.startswith("/admin") else f"/admin{template}"
+
+
+def build_writer_app(vitals: Vitals) -> Asgi:
+    """What a writer shows of itself: /health and /metrics."""
+    desk = FastAPI(title="Mneme's writer", version=__version__, openapi_url=None)
+    desk.include_router(health(vitals))
+    return desk
+
+
 def _desk(services: Services) -> FastAPI:
     desk = FastAPI(title="Mneme", version=__version__, summary="An OpenAI-compatible gateway that remembers.")
-    desk.include_router(health(services))
+    desk.include_router(health(services.vitals))
     desk.state.services = services
     desk.include_router(admin)
 

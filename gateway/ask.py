@@ -12,6 +12,7 @@ class Ask:
     """One request under /v1. `path` is what follows /v1, raw, with its query; `headers` have lower-case names.
 
     `body` is all of it, or an iterator where it is too large to be held or not ours to read. `worker` is who answers.
+    `id` is the request's, by which its answer, its log lines and its spans name it.
     """
 
     method: str
@@ -20,6 +21,7 @@ class Ask:
     fields: Mapping[bytes, bytes]
     body: bytes | AsyncIterator[bytes]
     worker: Worker
+    id: str = ""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""`mneme serve | eval recall | eval fit | eval speed`: parses, calls, prints. No logic."""
+"""`mneme serve | gateway | writer | eval recall | eval fit | eval speed`: parses, calls, prints. No logic."""
 
 import argparse
 import asyncio
@@ -9,8 +9,8 @@ from typing import Any
 
 import uvloop
 
-from gateway import __version__
-from gateway.app import build_app
+from gateway import __version__, logs
+from gateway.app import build_app, build_writer_app
 from gateway.errors import MnemeError
 from gateway.evals.fit import command as fit_command
 from gateway.evals.fit.run import run as run_fit
@@ -21,7 +21,7 @@ from gateway.evals.speed import command as speed_command
 from gateway.evals.speed.run import run as run_speed
 from gateway.server import serve
 from gateway.settings import LOCAL_KEY, Settings, read_settings
-from gateway.wiring import open_services
+from gateway.wiring import check_shared, open_services, open_writer
 
 _BANNER = """
 Mneme {version} remembers at {base}
@@ -39,9 +39,10 @@ What it remembers: {root}/admin/memories    API: {root}/docs    Ctrl-C drains an
 def main() -> int:
     """The console script; the exit status is 0 when everything ended well, 1 when it was refused, 130 on Ctrl-C."""
     given = _parser().parse_args()
-    logging.basicConfig(level=given.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        job = given.job(read_settings(), given)
+        settings = read_settings()
+        logs.start(given.log_level, settings.log)
+        job = given.job(settings, given)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(job)
     except MnemeError as refused:
@@ -63,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         "serve", help="gateway, writer and embedded stores in one process (MNEME_* sets it up)"
     )
     serving.set_defaults(job=lambda settings, _: _serve(settings), log_level=logging.INFO)
+    alone = commands.add_parser("gateway", help="answers, and leaves indexing to writers; any number may run")
+    alone.set_defaults(job=lambda settings, _: _gateway(settings), log_level=logging.INFO)
+    writer = commands.add_parser("writer", help="indexes what gateways retained; any number may run")
+    writer.set_defaults(job=lambda settings, _: _write(settings), log_level=logging.INFO)
     evals = commands.add_parser("eval", help="measure memory").add_subparsers(required=True)
     recall = evals.add_parser("recall", help="how well questions find the turns that answer them")
     recall_command.arguments(recall)
@@ -93,8 +98,24 @@ def _of_its_own(settings: Settings) -> Opener:
     return lambda data: open_services(settings.model_copy(update={"data": data, "upstream": ""}))
 
 
-async def _serve(settings: Settings) -> None:
-    async with open_services(settings) as services:
+async def _gateway(settings: Settings) -> None:
+    check_shared(settings)
+    await _serve(settings, writes=False)
+
+
+async def _write(settings: Settings) -> None:
+    async with open_writer(settings) as vitals:
+        await serve(
+            build_writer_app(vitals),
+            settings.host,
+            settings.port,
+            settings.drain_seconds,
+            ready=lambda port: _say(f"Mneme's writer tells how it is at http://{settings.host}:{port}/health/ready"),
+        )
+
+
+async def _serve(settings: Settings, *, writes: bool = True) -> None:
+    async with open_services(settings, writes=writes) as services:
         await serve(
             build_app(services),
             settings.host,

@@ -18,7 +18,9 @@ MnemeError
 │   ├── UpstreamBroke           502  the connection died before an answer
 │   └── UpstreamTimeout         504  no first byte, or silence between bytes, for too long
 ├── MemoryUnavailable           503  a memory part failed; only the admin API ever shows it
-│   └── DataDirectoryRefused    503  corrupt, foreign, or stamped by another embedder; says how to mend it
+│   ├── DataDirectoryRefused    503  corrupt, foreign, or stamped by another embedder; says how to mend it
+│   ├── StoreRefused            503  a server whose settings would lose what it is told; names them
+│   └── StoreAway               503  a server that does not answer for now: asking again may help
 └── SettingsRefused             500  settings contradict each other; raised before anything starts
 """
 
@@ -153,6 +155,18 @@ class DataDirectoryRefused(MemoryUnavailable):
     """The data directory is corrupt, foreign, or stamped by another embedder. The message says how to mend it."""
 
     code = "data_directory_refused"
+
+
+class StoreRefused(MemoryUnavailable):
+    """The server that stores run on would lose what it is told. The message names the settings to change."""
+
+    code = "store_refused"
+
+
+class StoreAway(MemoryUnavailable):
+    """The server that stores run on does not answer for now. What was asked may or may not have happened."""
+
+    code = "store_away"
 
 
 class SettingsRefused(MnemeError):

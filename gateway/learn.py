@@ -10,6 +10,7 @@ from gateway.memory.retain import Retainer
 from gateway.question import Question
 from gateway.remember import Known
 from gateway.telemetry import Telemetry
+from gateway.tracing import Said
 from gateway.wire.fold import Folded, fold_json, fold_stream
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Learner:
             self.tale.skip("error-in-answer")
             return
         reply = folded.choices[0].content if folded.choices else ""
+        finished = [choice.finish or "" for choice in folded.choices]
+        self.telemetry.answered(Said(folded.id, folded.model, finished, folded.usage, reply))
         turn = replace(
             self.turn, reply_text=reply, ending=ending(folded, self._whole), model=folded.model or self.turn.model
         )

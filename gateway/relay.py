@@ -28,8 +28,8 @@ class Client(Protocol):
         """Send a piece of the body; with more=False the last one."""
 
 
-async def relay(answer: Answer, client: Client, extra: Headers) -> None:
-    """Pass the answer on as it comes."""
+async def relay(answer: Answer, client: Client, extra: Headers) -> UpstreamError | None:
+    """Pass the answer on as it comes; what it broke off with, if it did."""
     await client.start(answer.status, answer.headers + extra)
     more = True
     try:
@@ -38,13 +38,15 @@ async def relay(answer: Answer, client: Client, extra: Headers) -> None:
             await client.write(chunk, more=more)
     except UpstreamError as broke:
         await _tell(answer, client, broke)
-        return
+        return broke
     if more:
         await client.write(b"", more=False)
+    return None
 
 
-async def relay_and_learn(answer: Answer, client: Client, extra: Headers, learn: Learn) -> None:
-    """Pass the answer on as it comes; `learn` has returned before the client can know that it is whole.
+async def relay_and_learn(answer: Answer, client: Client, extra: Headers, learn: Learn) -> UpstreamError | None:
+    """Pass the answer on as it comes; `learn` has returned before the client can know that it is whole. What it broke
+    off with, if it did.
 
     When the client leaves, the upstream is aborted first and what was said so far is learned as a part.
     """
@@ -58,10 +60,12 @@ async def relay_and_learn(answer: Answer, client: Client, extra: Headers, learn:
     except UpstreamError as broke:
         await learn(bytes(copy), False)
         await _tell(answer, client, broke)
+        return broke
     except asyncio.CancelledError:
         answer.close()
         await learn(bytes(copy), False)
         raise
+    return None
 
 
 async def _stream(answer: Answer, client: Client, copy: bytearray, learn: Learn) -> None:

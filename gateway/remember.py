@@ -30,7 +30,8 @@ _TRACED_CHARS = 1000
 class Known:
     """What memory knows about a question. Turns before `first_kept` leave the prompt; `moved` if that is a new step,
     and `spare` is how many tokens the turns may grow by before the next one. `budget` is how many tokens of recalled
-    text the prompt has room for; `pinned` is None where nobody asked for it."""
+    text the prompt has room for; `pinned` is None where nobody asked for it; `looked` that all this was found in
+    time."""
 
     place: Place
     budget: int
@@ -39,10 +40,20 @@ class Known:
     first_kept: int = 0
     moved: bool = False
     spare: float = math.inf
+    looked: bool = False
 
     def anchors(self, fitted: Fitted) -> bool:
         """Whether something pinned is in what was fitted."""
         return any(memory.id in fitted.memories for memory in self.pinned or ())
+
+    def outcome(self, question: Question, fitted: Fitted) -> str:
+        """What came of the recall: hit, silent, skipped; "" where there was none, because the turn is known or nobody
+        wanted it."""
+        if not (question.mode.reads and question.policy.width and self.place.fresh):
+            return ""
+        if not self.looked:
+            return "skipped"
+        return "silent" if all(hit.dropped for hit in fitted.hits) else "hit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ class Rememberer:
                 known = self._placed(question, place)
                 async with self._turnstile:
                     pinned, recall = await asyncio.gather(self._pinned(question, known), self._recall(question, known))
-                return replace(known, pinned=pinned, recall=recall)
+                return replace(known, pinned=pinned, recall=recall, looked=True)
         except TimeoutError:
             tale.skip("recall-deadline")
         except MemoryUnavailable as failed:

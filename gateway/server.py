@@ -161,6 +161,7 @@ def configure(
         http=protocol,
         ws="none",
         lifespan="off",
+        log_config=None,  # its lines take the way of all others, which tells no text
         log_level="warning",
         access_log=False,
         server_header=False,

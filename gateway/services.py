@@ -11,6 +11,7 @@ from gateway.seal import Seal
 from gateway.telemetry import Telemetry
 from gateway.turn import Story
 from gateway.upstream.fleet import Fleet
+from gateway.visits import Visits
 
 Ping = Callable[[], Awaitable[None]]
 
@@ -26,6 +27,16 @@ class Gate:
     body_limit: int
     body_timeout: float
     local_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What /health and /metrics look at: a ping by part, the parts that nothing goes without, the journal's lag."""
+
+    pings: Mapping[str, Ping]
+    needed: frozenset[str]
+    journal: Journal
+    telemetry: Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +56,11 @@ class Services:
     policies: Mapping[str, Policy]
     seal: Seal
     telemetry: Telemetry
+    visits: Visits
     pings: Mapping[str, Ping]
     clock: Callable[[], float]
+
+    @property
+    def vitals(self) -> Vitals:
+        """An answer needs a worker; it does without memory."""
+        return Vitals(self.pings, frozenset(("upstream",)), self.journal, self.telemetry)

@@ -12,6 +12,8 @@ from gateway.errors import SettingsRefused
 LOCAL_KEY = "mneme-local"
 """The key of the embedded default: one tenant, one user, accepted on loopback only."""
 
+_SECRET = 32
+
 
 class Settings(BaseSettings):
     """What an operator may choose. Durations are seconds, sizes are bytes, budgets are estimated tokens."""
@@ -21,6 +23,21 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs MNEME_KEYS.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")
     data: Path = Field(Path("mneme-data"), description="Directory of the embedded stores.")
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="redis:// or rediss:// URL of journal and sessions; empty keeps them in MNEME_DATA."
+    )
+    qdrant_url: str = Field("", description="URL of the Qdrant that holds memories; empty keeps them in MNEME_DATA.")
+    qdrant_key: SecretStr = Field(SecretStr(""), description="API key of that Qdrant, if it wants one.")
+    qdrant_grpc: bool = Field(True, description="Speak gRPC to Qdrant, which is quicker; else REST.")
+    qdrant_grpc_port: int = Field(6334, ge=1, le=65535, description="Port of Qdrant's gRPC.")
+    qdrant_timeout: int = Field(5, ge=1, description="For one call to Qdrant.")
+    qdrant_collection: str = Field("mneme", min_length=1, description="Collection, or alias, that holds memories.")
+    qdrant_replicas: int = Field(1, ge=1, description="Copies of a new collection's shards, in a Qdrant cluster.")
+    qdrant_written: int = Field(1, ge=1, description="Copies that must have a write before it is done.")
+    qdrant_tenant_shards: bool = Field(False, description="Let large tenants have shards of their own, in a cluster.")
+    secret: SecretStr = Field(
+        SecretStr(""), description="At least 32 characters that salts and certificates come from, the same everywhere."
+    )
     upstream: str = Field("", description="Base URL of an OpenAI-compatible server; empty starts the embedded reader.")
     upstream_key: SecretStr = Field(SecretStr(""), description="Bearer key that the upstream wants, if any.")
     workers: SecretStr = Field(
@@ -59,6 +76,10 @@ class Settings(BaseSettings):
     body_limit: int = Field(32 << 20, gt=0, description="A larger chat body passes through without memory.")
     drain_seconds: float = Field(30.0, ge=0, description="On SIGTERM, how long running answers may take to end.")
     trace_limit: int = Field(10_000, ge=0, description="Traces kept per tenant.")
+    log: Literal["text", "json"] = Field("text", description="How log lines are written.")
+    access_log: bool = Field(False, description="Log a line per request, when it ends.")
+    otlp_endpoint: str = Field("", description="Base URL of an OpenTelemetry collector for spans; empty: no spans.")
+    otlp_content: bool = Field(False, description="Let spans hold what was said and what is remembered.")
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
@@ -66,9 +87,26 @@ class Settings(BaseSettings):
             raise ValueError(f"MNEME_HOST={self.host} is not loopback: set MNEME_KEYS before anyone else can reach it")
         if self.embedder == "http" and not (self.embedder_url and self.embedder_model):
             raise ValueError("MNEME_EMBEDDER=http needs MNEME_EMBEDDER_URL and MNEME_EMBEDDER_MODEL")
+        if 0 < len(self.secret.get_secret_value()) < _SECRET:
+            raise ValueError(f"MNEME_SECRET is shorter than {_SECRET} characters")
+        if self.redis_url.get_secret_value() and not self.secret.get_secret_value():
+            raise ValueError(
+                "MNEME_REDIS_URL is for several processes that share what they remember: set MNEME_SECRET too"
+            )
+        if self.qdrant_written > self.qdrant_replicas:
+            raise ValueError("MNEME_QDRANT_WRITTEN asks for more copies than MNEME_QDRANT_REPLICAS makes")
         if self.upstream and not self.upstream.startswith(("http://", "https://")):
             raise ValueError(f"MNEME_UPSTREAM={self.upstream} must start with http:// or https://")
+        if self.otlp_endpoint and not self.otlp_endpoint.startswith(("http://", "https://")):
+            raise ValueError("MNEME_OTLP_ENDPOINT must start with http:// or https://")
+        if self.otlp_content and not self.otlp_endpoint:
+            raise ValueError("MNEME_OTLP_CONTENT needs MNEME_OTLP_ENDPOINT")
         return self
+
+    @property
+    def shared(self) -> bool:
+        """Whether everything that is remembered lies where other processes can reach it too."""
+        return bool(self.redis_url.get_secret_value() and self.qdrant_url)
 
     @property
     def on_loopback(self) -> bool:

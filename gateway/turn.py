@@ -8,7 +8,6 @@ Rule: memory may fail, the answer may not. Whatever memory skips is named in a h
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from secrets import token_hex
 
 from gateway.admit import Key, read_mode
 from gateway.ask import Ask, Tale
@@ -47,7 +46,7 @@ class Story:
     async def tell(self, ask: Ask, key: Key, client: Client) -> None:
         """Answer one chat completion. What memory cannot act on passes untouched."""
         mode = read_mode(ask.fields.get(b"x-mneme-memory"))
-        tale = Tale(token_hex(16), mode.name)
+        tale = Tale(ask.id, mode.name)
         request = read(ask, mode, tale)
         if request is None:
             return await self._pass_on(ask, ask.body, tale, client)
@@ -71,26 +70,31 @@ class Story:
         with self.telemetry.verb("compose", tale.millis):
             prompt = await self.scribe.write(question, known, ask.worker, tale)
             tale.count, tale.tokens = len(prompt.fitted.memories), prompt.fitted.tokens
+            self.telemetry.recalled(known.outcome(question, prompt.fitted), tale.count, tale.tokens)
             await self.rememberer.keep(question, known, prompt.fitted, tale)
         trace = await self.rememberer.explain(question, known, prompt.fitted, tale)
-        reply = await self._relay(ask, question, known, prompt, tale, client)
+        with self.telemetry.verb("relay", tale.millis):
+            reply = await self._relay(ask, question, known, prompt, tale, client)
         self.foresee(question, known, prompt, ask.worker, reply)
         await self.rememberer.conclude(trace, tale)
         return None
 
     async def pass_through(self, ask: Ask, client: Client) -> None:
         """Any other path under /v1: byte for byte, both ways."""
-        await self._pass_on(ask, ask.body, Tale(token_hex(16), "off"), client)
+        await self._pass_on(ask, ask.body, Tale(ask.id, "off"), client)
 
     async def _pass_on(self, ask: Ask, body: Body, tale: Tale, client: Client) -> None:
         tale.mode = "off"
         try:
-            async with ask.worker.upstream.send(ask.method, ask.path, ask.headers, body) as answer:
-                await relay(answer, client, tale.headers())
+            with self.telemetry.tracer.asking(ask.path, ask.worker.url, {}) as span:
+                headers = self.telemetry.tracer.onward(ask.headers)
+                async with ask.worker.upstream.send(ask.method, ask.path, headers, body) as answer:
+                    broke = await relay(answer, client, tale.headers())
+                span.ended(answer.status, broke)
         except UpstreamError as failed:
-            self._count(tale, failed.status)
+            self._count(tale, failed.status, failed)
             raise
-        self._count(tale, answer.status)
+        self._count(tale, answer.status, broke)
 
     async def _relay(
         self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale, client: Client
@@ -98,18 +102,20 @@ class Story:
         """What the assistant said in the end; "" where nobody listened, or it has more to do."""
         reply = ""
         try:
-            async with self._answer(ask, question, known, prompt, tale) as answer:
-                if question.writes and answer.status == 200:
-                    turn, streamed = opened(question, known, tale), is_stream(answer)
-                    learner = Learner(self.retainer, turn, prompt.text, streamed, tale, self.telemetry, self.nudge)
-                    await relay_and_learn(answer, client, tale.headers(), learner)
-                    reply = learner.reply
-                else:
-                    await relay(answer, client, tale.headers())
+            with self.telemetry.tracer.asking(ask.path, ask.worker.url, question.request.fields) as span:
+                async with self._answer(ask, question, known, prompt, tale) as answer:
+                    if question.writes and answer.status == 200:
+                        turn, streamed = opened(question, known, tale), is_stream(answer)
+                        learner = Learner(self.retainer, turn, prompt.text, streamed, tale, self.telemetry, self.nudge)
+                        broke = await relay_and_learn(answer, client, tale.headers(), learner)
+                        reply = learner.reply
+                    else:
+                        broke = await relay(answer, client, tale.headers())
+                span.ended(answer.status, broke)
         except UpstreamError as failed:
-            self._count(tale, failed.status)
+            self._count(tale, failed.status, failed)
             raise
-        self._count(tale, answer.status)
+        self._count(tale, answer.status, broke)
         return reply
 
     @asynccontextmanager
@@ -117,7 +123,7 @@ class Story:
         self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale
     ) -> AsyncIterator[Answer]:
         """The worker's answer; if it refuses the prompt as we made it, its answer to the client's own prompt."""
-        headers, upstream = plain_coding(ask.headers), ask.worker.upstream
+        headers, upstream = plain_coding(self.telemetry.tracer.onward(ask.headers)), ask.worker.upstream
         async with upstream.send(ask.method, ask.path, headers, prompt.body) as answer:
             if prompt.plain is None or answer.status not in _REFUSALS:
                 yield answer
@@ -130,9 +136,11 @@ class Story:
                 await self.rememberer.keep(question, known, prompt.fitted.nothing(), tale)
             yield second
 
-    def _count(self, tale: Tale, status: int) -> None:
+    def _count(self, tale: Tale, status: int, broke: UpstreamError | None) -> None:
         self.telemetry.answers.labels(tale.mode, f"{status // 100}xx").inc()
         if tale.mode != "off":
             self.telemetry.injected.observe(tale.tokens)
+        if broke is not None:
+            self.telemetry.broke(broke)
         for reason in tale.skipped:
             self.telemetry.skipped.labels(reason).inc()

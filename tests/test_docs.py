@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -18,16 +19,19 @@ from pydantic import SecretStr
 
 from gateway import __version__
 from gateway.cli import _banner
+from gateway.logs import Json
 from gateway.memory.policies import TABLE
 from gateway.memory.policies.verbatim import Verbatim
 from gateway.routes.admin import admin
 from gateway.settings import Settings
 from gateway.telemetry import Telemetry
+from gateway.visits import Visits
 from tests.support.gateway import spawned_gateway
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 HOSTS = {"127.0.0.1", "localhost", "keepachangelog.com", "semver.org"}
+_ATTRIBUTE = r'"((?:gen_ai|mneme|server|error)\.[a-z_.]+|http\.(?:request\.method|response\.status_code|route))"'
 MACHINE = re.compile(r"(?<![\w./$~])/(?:home|root|work|tmp|mnt|opt|usr|var)\b")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -40,6 +44,11 @@ def name(page: Path) -> str:
 def page(path: str) -> str:
     """A page's text."""
     return (ROOT / path).read_text()
+
+
+def section(path: str, heading: str) -> str:
+    """What stands under a heading of the second level."""
+    return page(path).partition(f"## {heading}\n")[2].partition("\n## ")[0]
 
 
 def rows(text: str) -> Iterator[list[str]]:
@@ -201,7 +210,29 @@ def test_every_metric_has_its_row() -> None:
     metrics = Telemetry().registry.collect()
     shown = {m.name + ("_total" if m.type == "counter" else "") for m in metrics}
 
-    assert {cell for cell in first_cells(page("docs/operations.md")) if cell.startswith("mneme_")} == shown
+    told = section("docs/observability.md", "Metrics")
+    assert {cell for cell in first_cells(told) if re.fullmatch(r"(mneme|process)_\w+", cell)} == shown
+
+
+def test_every_attribute_of_a_span_has_its_row() -> None:
+    """Those that stand in the code, and no others."""
+    files = [*ROOT.glob("gateway/*.py"), *ROOT.glob("gateway/memory/**/*.py")]
+    named = {found for file in files for found in re.findall(_ATTRIBUTE, file.read_text())}
+
+    told = first_cells(section("docs/observability.md", "Spans"))
+    assert {cell for cell in told if re.fullmatch(_ATTRIBUTE, f'"{cell}"')} == named
+    assert {f"{operation}_memory" for operation in ("search", "upsert", "delete")} <= told
+
+
+def test_every_field_of_a_log_line_has_its_row(caplog: pytest.LogCaptureFixture) -> None:
+    """Those of the line of a request that failed."""
+    trace = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with caplog.at_level("INFO"), Visits(Telemetry(), lines=True).open("GET", "/*", {b"traceparent": trace}) as visit:
+        visit.tenant = "acme"
+    (line,) = caplog.records
+    line.exc_info = (ValueError, ValueError(), None)
+
+    assert first_cells(section("docs/observability.md", "Log lines")) == set(json.loads(Json().format(line)))
 
 
 def test_every_dependency_has_its_row() -> None:

@@ -129,7 +129,13 @@ class Journal(Protocol):
         """Insert or replace by turn id, as pending; its seq (kept when replaced). Durable on return as configured."""
 
     async def claim(self, limit: int) -> list[Turn]:
-        """Up to `limit` pending turns that are due, oldest first. A claim is no lock: one writer per journal."""
+        """Up to `limit` pending turns that are due, oldest first. Between claims of one journal it is no lock: the same
+        turns come again until they are done or fail.
+
+        Where several processes may share a journal it is a lease on the users whose turns these are: no other process
+        is given any of theirs until they are done or fail, or this process has died and its lease is over. Elsewhere:
+        one writer per journal.
+        """
 
     async def done(self, turns: Sequence[Turn]) -> None:
         """These were indexed. A turn replaced since it was claimed stays pending."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from gateway.errors import MnemeError
 from gateway.memory.curate import Curator
 from gateway.memory.ports import Journal
 from gateway.memory.records import Turn
+from gateway.tracing import UNTRACED, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +21,15 @@ _DELAY = 2.0
 
 @dataclass
 class Writer:
-    """Runs until it is told to stop. `nudge` is called after an append, so that indexing starts at once."""
+    """Runs until it is told to stop. `nudge` is called after an append, so that indexing starts at once. `reflected` is
+    told of every batch the seconds that it took, and of its turns how many after their question they were indexed."""
 
     curator: Curator
     journal: Journal
     count: Callable[[str, int], None]
     idle: float = 1.0
+    reflected: Callable[[float, Sequence[float]], None] = lambda seconds, lags: None
+    tracer: Tracer = UNTRACED
     _due: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
 
@@ -58,11 +63,11 @@ class Writer:
 
     async def _step(self) -> bool:
         try:
-            indexed = await self.curator.index(_BATCH)
-            self.count("indexed", len(indexed))
-            return bool(indexed)
-        except Exception as failed:  # noqa: BLE001  # whatever a turn raises, in policy or store, the writer lives on
-            log.warning("indexing a batch failed (%s); trying its turns one by one", failed)
+            return await self._index()
+        except Exception as failed:  # whatever a turn raises, in policy or store, the writer lives on
+            bug = not isinstance(failed, MnemeError)
+            why = type(failed).__name__ if bug else failed
+            log.warning("indexing a batch failed (%s); trying its turns one by one", why, exc_info=bug)
         return await self._one_by_one()
 
     async def _one_by_one(self) -> bool:
@@ -81,10 +86,21 @@ class Writer:
 
     async def _alone(self, turn: Turn) -> bool:
         try:
-            done = await self.curator.index(_BATCH, only=(turn.id,))
+            return await self._index((turn.id,))
         except Exception as failed:  # noqa: BLE001  # whatever it is, it is this turn's and is kept with it
             dead = await self.journal.fail(turn, f"{type(failed).__name__}: {failed}", attempts=_ATTEMPTS, delay=_DELAY)
             self.count("dead" if dead else "failed", 1)
             return False
-        self.count("indexed", len(done))
-        return bool(done)
+
+    async def _index(self, only: Sequence[str] = ()) -> bool:
+        """Index what is due; whether there was anything."""
+        began = perf_counter()
+        with self.tracer.look("reflect") as span:
+            turns = await self.curator.index(_BATCH, only)
+            if turns:
+                span.note({"mneme.turns": len(turns), "mneme.request.id": [turn.trace for turn in turns]})
+        self.count("indexed", len(turns))
+        if turns:
+            now = self.curator.clock()
+            self.reflected(perf_counter() - began, [now - turn.at for turn in turns])
+        return bool(turns)

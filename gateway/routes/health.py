@@ -8,14 +8,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.errors import MemoryUnavailable, MnemeError
 from gateway.memory.records import Lag
-from gateway.services import Ping, Services
+from gateway.services import Ping, Vitals
 
 _PATIENCE = 2.0
 # The other numbers are worth having most when the journal does not answer.
 _UNKNOWN = Lag(pending=-1, dead=-1, oldest=-1)
 
 
-def health(services: Services) -> APIRouter:
+def health(vitals: Vitals) -> APIRouter:
     """Routes that need no key."""
     router = APIRouter(tags=["health"])
 
@@ -26,11 +26,11 @@ def health(services: Services) -> APIRouter:
 
     @router.get("/health/ready")
     async def ready() -> JSONResponse:
-        """ok; degraded (200) when memory parts fail, since answers still come; down (503) without a worker."""
-        names = list(services.pings)
-        states = await asyncio.gather(*(_state(services.pings[name]) for name in names))
+        """ok; degraded (200) when parts fail that it can do without, as answers can without memory; else down (503)."""
+        names = list(vitals.pings)
+        states = await asyncio.gather(*(_state(vitals.pings[name]) for name in names))
         parts = dict(zip(names, states, strict=True))
-        usable = parts.get("upstream") == "ok"
+        usable = all(parts[name] == "ok" for name in vitals.needed)
         status = "ok" if set(states) == {"ok"} else "degraded" if usable else "down"
         return JSONResponse({"status": status, "parts": parts}, status_code=200 if usable else 503)
 
@@ -38,13 +38,13 @@ def health(services: Services) -> APIRouter:
     async def metrics() -> Response:
         """Prometheus text."""
         try:
-            lag = await services.journal.lag()
+            lag = await vitals.journal.lag()
         except MemoryUnavailable:
             lag = _UNKNOWN
-        services.telemetry.pending.set(lag.pending)
-        services.telemetry.dead.set(lag.dead)
-        services.telemetry.oldest.set(lag.oldest)
-        return Response(generate_latest(services.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
+        vitals.telemetry.pending.set(lag.pending)
+        vitals.telemetry.dead.set(lag.dead)
+        vitals.telemetry.oldest.set(lag.oldest)
+        return Response(generate_latest(vitals.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -13,6 +13,7 @@ from gateway.routes.host import is_local
 from gateway.routes.inbox import ClientGone, Inbox, Receive, while_here
 from gateway.services import Gate, Services
 from gateway.upstream.client import Headers
+from gateway.visits import Visit
 from gateway.wire import envelope
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _PREFIX = len("/v1")
 _CHAT = "/chat/completions"
 _MODELS = "/models"
+# How paths are called in spans and log lines: ids, and whatever else somebody asks for, stay out of them.
+_ROUTES = {
+    f"/v1{path}".encode(): f"/v1{path}" for path in (_CHAT, _MODELS, "/completions", "/embeddings", "/responses")
+}
 # A small body is held, so that it can be sent again when a pooled connection turns out to be dead.
 _HELD = 1 << 16
 _NOT_MODIFIED = 304
@@ -34,22 +39,32 @@ class V1:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """One request, from its head to the last byte of its answer."""
-        client = AsgiClient(send)
-        try:
-            await self._answer(scope, receive, client)
-        except ClientGone:
-            return
-        except MnemeError as error:
-            await client.refuse(error)
-        except Exception:  # the last line: a bug of ours still answers in the caller's language
-            log.exception("a request failed")
-            await client.refuse(MnemeError("The gateway failed; its log says why."))
+        fields = dict(scope["headers"])
+        route = _ROUTES.get(scope["raw_path"].partition(b"?")[0], "/v1/*")
+        with self._services.visits.open(scope["method"], route, fields) as visit:
+            client = AsgiClient(send, visit)
+            try:
+                await self._answer(scope, fields, receive, client, visit)
+            except ClientGone:
+                return
+            except MnemeError as error:
+                await client.refuse(error)
+            except Exception:  # the last line: a bug of ours still answers in the caller's language
+                log.exception("a request failed")
+                await client.refuse(MnemeError("The gateway failed; its log says why."))
 
-    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, client: "AsgiClient") -> None:
+    async def _answer(
+        self,
+        scope: MutableMapping[str, Any],
+        fields: Mapping[bytes, bytes],
+        receive: Receive,
+        client: "AsgiClient",
+        visit: Visit,
+    ) -> None:
         services, headers = self._services, scope["headers"]
-        fields = dict(headers)
         _check(headers, fields, services.gate)
         key = services.keyring.find(fields.get(b"authorization"))
+        visit.tenant = key.tenant
         method, path = scope["method"], scope["raw_path"].partition(b"?")[0][_PREFIX:].decode("latin-1")
         query = scope["query_string"].decode("latin-1")
         target = f"{path}?{query}" if query else path
@@ -62,39 +77,38 @@ class V1:
         worker = services.fleet.default
         if named:
             worker, body = services.fleet.route(path, body)
-        ask = Ask(method, target, headers, fields, body, worker)
+        ask = Ask(method, target, headers, fields, body, worker, visit.request)
         story = services.story.tell(ask, key, client) if chats else services.story.pass_through(ask, client)
         await while_here(story, inbox, client.answered)
         return None
 
 
 class AsgiClient:
-    """The client behind an ASGI `send`."""
+    """The client behind an ASGI `send`; what it is answered stands in the `visit`."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, visit: Visit) -> None:
         self._send = send
-        self._started = False
-        self._ended = False
+        self._visit = visit
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head."""
-        self._started = True
+        self._visit.status = status
         if status == _NOT_MODIFIED:  # it may tell a length and has no body; uvicorn would hold it to its word
             headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a piece of the body; with more=False the last one."""
-        self._ended = not more
+        self._visit.whole = not more
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     def answered(self) -> bool:
         """Whether the last byte is on its way."""
-        return self._ended
+        return self._visit.whole
 
     async def refuse(self, error: MnemeError) -> None:
         """The error as OpenAI words it; nothing once the head has gone, so that the answer looks cut, as it is."""
-        if self._started:
+        if self._visit.status:
             return
         status, body = envelope.render(error)
         # What is left of the body is not waited for.

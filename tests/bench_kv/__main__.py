@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench_kv import cases, report
+from tests.bench_kv.model import tasks
 from tests.vllm.quiet import ENVIRONMENT
 
 
@@ -18,7 +19,7 @@ def main() -> int:
     """Parse, measure, print; everything measured goes to RESULTS.json beside the model."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench_kv", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path(".bench-kv/model"), help="trained there if it is not")
-    parser.add_argument("--minutes", type=float, default=12, help="at most so long for the training")
+    parser.add_argument("--minutes", type=float, default=25, help="at most so long for the training")
     parser.add_argument("--parts", nargs="+", default=["streams", "passkeys", "speed"], help="what to measure")
     parser.add_argument("--plots", type=Path, default=Path("docs/kv"), help="where the plots go")
     parser.add_argument("--longest", type=int, default=65_536, help="context of the speed part, in tokens")
@@ -43,7 +44,7 @@ def _streams(asked: argparse.Namespace) -> Any:
     tokens = _held_out(asked.model)[: times * cases.TRAINED + 1]
     reference = perplexity.in_window(asked.model, tokens)
     found = {}
-    for case in (*cases.STREAMS, cases.duo("duo", _heads(asked.model, 0.34), 256)):
+    for case in (*cases.STREAMS, cases.duo("duo", _heads(asked.model, 0.42), 256)):
         read = tokens[: 16 * cases.TRAINED + 1] if case.policy in {"full", "duo"} else tokens
         found[case.name] = perplexity.surprise(case, asked.model, read)
         print(f"  {case.name}: {len(read):,} tokens", flush=True)
@@ -72,19 +73,19 @@ def _passkeys(asked: argparse.Namespace) -> Any:
     filler = _held_out(asked.model)[1:]
     told = []
     each = 2 if asked.quick else 16
-    heads = _heads(asked.model, 0.34)
+    heads = _heads(asked.model, 0.42)
     for length, family in (
-        (cases.SHORT, (*cases.WITHIN, cases.duo("duo", heads, 96))),
+        (cases.SHORT, (*cases.WITHIN, cases.duo("duo", heads, 32))),
         (cases.LONG, cases.BEYOND),
     ):
         prompts = passkeys.prompts(asked.model, filler, length, each)
         found = [passkeys.ask(case, asked.model, prompts, length) for case in family]
         rows = [
-            [one.name, *(f"{share:.0%}" for share in one.by_depth), f"{one.whole:.1%}", str(one.blocks)]
+            [one.name, *(f"{share:.0%}" for share in one.by_depth), f"{one.whole:.1%}", f"{one.kv / found[0].kv:.0%}"]
             for one in found
         ]
         depths = [f"{(at + 0.5) / passkeys.DEPTHS:.2f}" for at in range(passkeys.DEPTHS)]
-        print(report.table([f"{length:,} tokens; depth", *depths, "all", "blocks"], rows), "\n", flush=True)
+        print(report.table([f"{length:,} tokens; depth", *depths, "all", "KV"], rows), "\n", flush=True)
         name = "within" if length == cases.SHORT else "beyond"
         title = f"pass keys in {length:,} tokens"
         report.plot_passkeys({one.name: one.by_depth for one in found}, title, asked.plots / f"passkeys-{name}.png")
@@ -151,7 +152,8 @@ def _heads(model: Path, share: float) -> Path:
     if not path.exists():
         _run(
             *("workers", "calibrate", str(model), "--out", str(path), "--share", str(share), "--sink", "32"),
-            *("--window", "96", "--length", str(cases.SHORT), "--per", "layer"),
+            *("--window", "32", "--length", str(cases.TRAINED), "--prompts", "24"),
+            *("--text", str(model / "held_out.txt"), "--needle", tasks.NEEDLE, "--question", tasks.ASKED),
         )
     return path
 

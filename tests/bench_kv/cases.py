@@ -39,13 +39,13 @@ WITHIN = (
     FULL,
     Case("sink_window", "sink_window", {"sink": 32, "window": 96}),
     Case("surprisal", "surprisal", {"sink": 32, "window": 64, "budget": 32}),
-    Case("block_recall", "block_recall", {"sink": 32, "window": 96, "budget": 96}),
+    Case("block_recall", "block_recall", {"sink": 32, "window": 96, "budget": 128, "select": "runs"}),
 )
 BEYOND = (
     FULL,
     Case("sink_window", "sink_window", {"sink": 32, "window": 256}),
     Case("surprisal", "surprisal", {"sink": 32, "window": 128, "budget": 128}),
-    Case("block_recall", "block_recall", {"sink": 32, "window": 160, "budget": 128}),
+    Case("block_recall", "block_recall", {"sink": 32, "window": 160, "budget": 192, "select": "runs"}),
 )
 
 

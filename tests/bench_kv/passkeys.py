@@ -14,11 +14,11 @@ _SEED = 5
 
 @dataclass(frozen=True)
 class Found:
-    """Shares of pass keys that were said digit for digit, by depth; `kv`: bytes that one prompt held, over full's."""
+    """Shares of pass keys that were said digit for digit, by depth; `kv`: bytes of the pool that one prompt held."""
 
     name: str
     by_depth: tuple[float, ...]
-    blocks: int
+    kv: int
 
     @property
     def whole(self) -> float:
@@ -50,8 +50,8 @@ def ask(case: Case, model: Path, asked: Sequence[Sequence[Passkey]], length: int
     pool = 8 * (length // 32 + 16)
     with running(case, model, length + DIGITS + 1, num_gpu_blocks_override=pool) as engine:
         outputs = engine.generate([key.prompt for key in flat], params)
-        blocks = engine.held_by(flat[0].prompt)
+        kv = engine.held_by(flat[0].prompt) * engine.block_bytes
     right = [list(output.outputs[0].token_ids) == key.answer for output, key in zip(outputs, flat, strict=True)]
     each = len(asked[0])
     shares = tuple(sum(right[at : at + each]) / each for at in range(0, len(right), each))
-    return Found(case.name, shares, blocks)
+    return Found(case.name, shares, kv)

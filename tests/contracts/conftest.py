@@ -1,6 +1,7 @@
 """The tables of implementations, one per seam. A new adapter is one more line here, and passes the whole suite."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,17 @@ from gateway.memory.embedders.http import HttpEmbedder
 from gateway.memory.embedders.minilm import MiniLM
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore, Source
 from gateway.memory.stores.edge import EdgeStore
+from gateway.memory.stores.redis import Connection, RedisJournal, RedisSessions
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
+from gateway.memory.stores.traced import Traced
+from gateway.tracing import UNTRACED
 from tests.contracts.samples import DIMENSION, TRACES_KEPT
 from tests.support.embeddings import embedding_server
 from tests.support.gateway import ROOT
 from tests.support.model import Clock, ModelMemories
 from tests.support.model_turns import ModelJournal, ModelSessions
+from tests.support.qdrant import REAL, local_store, real_store, remove_real_collections, wire_store
+from tests.support.redis_server import shared
 
 Opening = Callable[[], AbstractAsyncContextManager[Any]]
 """Opens the same store again and again: what was told stays."""
@@ -28,9 +34,38 @@ def model_memories(_path: Path, _clock: Clock) -> Opening:
     return _alive(ModelMemories())
 
 
+def traced_memories(_path: Path, _clock: Clock) -> Opening:
+    """The model, with a span around what is done."""
+    model = ModelMemories()
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        with model.open():
+            yield Traced(model, UNTRACED)
+
+    return opening
+
+
 def edge(path: Path, _clock: Clock) -> Opening:
     """Qdrant's engine in this process."""
     return lambda: EdgeStore.open(path / "memories", embedder_identity="test", dimension=DIMENSION)
+
+
+def qdrant_local(path: Path, _clock: Clock) -> Opening:
+    """The client's own mode, without a server."""
+    return lambda: local_store(path / "qdrant", dimension=DIMENSION)
+
+
+def qdrant_wire(path: Path, _clock: Clock) -> Opening:
+    """Its wire and its engine, in a server of the test's own."""
+    return lambda: wire_store(path / "qdrant", dimension=DIMENSION)
+
+
+def qdrant_server(path: Path, _clock: Clock) -> Opening:
+    """A real server, if the environment names one."""
+    if not REAL:
+        pytest.skip("needs MNEME_TEST_QDRANT, the URL of a Qdrant server")
+    return lambda: real_store(path, dimension=DIMENSION)
 
 
 def model_sessions(_path: Path, _clock: Clock) -> Opening:
@@ -53,6 +88,28 @@ def sqlite_journal(path: Path, clock: Clock) -> Opening:
     return _sqlite(path, lambda database: SqliteJournal(database, clock))
 
 
+def redis_sessions(path: Path, clock: Clock) -> Opening:
+    """One real server for all tests; each has a prefix of its own."""
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        async with _redis(path) as connection:
+            yield RedisSessions(connection, trace_limit=TRACES_KEPT, clock=clock)
+
+    return opening
+
+
+def redis_journal(path: Path, clock: Clock) -> Opening:
+    """The same server."""
+
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        async with _redis(path) as connection, RedisJournal.open(connection, clock=clock) as journal:
+            yield journal
+
+    return opening
+
+
 def minilm() -> AbstractAsyncContextManager[Embedder]:
     """The packaged weights; the built graph is shared by all test runs."""
     return MiniLM.open(Source(ROOT / "build" / "test-models"))
@@ -65,10 +122,24 @@ async def http() -> AsyncIterator[Embedder]:
         yield embedder
 
 
-MEMORIES = {"model": model_memories, "edge": edge}
-SESSIONS = {"model": model_sessions, "sqlite": sqlite_sessions}
-JOURNALS = {"model": model_journal, "sqlite": sqlite_journal}
+MEMORIES = {
+    "model": model_memories,
+    "traced": traced_memories,
+    "edge": edge,
+    "qdrant-local": qdrant_local,
+    "qdrant-wire": qdrant_wire,
+    "qdrant-server": qdrant_server,
+}
+SESSIONS = {"model": model_sessions, "sqlite": sqlite_sessions, "redis": redis_sessions}
+JOURNALS = {"model": model_journal, "sqlite": sqlite_journal, "redis": redis_journal}
 EMBEDDERS = {"minilm": minilm, "http": http}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_collections() -> Iterator[None]:
+    """A real server is left as it was found."""
+    yield
+    asyncio.run(remove_real_collections())
 
 
 @pytest.fixture
@@ -139,3 +210,7 @@ def _sqlite(path: Path, over: Callable[[Database], Any]) -> Opening:
             yield over(database)
 
     return opening
+
+
+def _redis(path: Path) -> AbstractAsyncContextManager[Connection]:
+    return Connection.open(shared().url, durability="process", prefix=str(path))

@@ -95,7 +95,7 @@ async def test_answers_are_counted_by_mode_and_status(house: House) -> None:
 
 async def test_a_turn_and_the_verbs_are_counted(house: House) -> None:
     """One streamed turn: one final turn, one observation for each verb."""
-    verbs = ("admit", "recall", "compose", "retain")
+    verbs = ("admit", "recall", "compose", "relay", "retain")
     names = ['mneme_turns_total{ending="final"}', *(f'mneme_verb_seconds_count{{verb="{verb}"}}' for verb in verbs)]
     before = [await number(house, name) for name in names]
     house.worker.reply(Reply(headers=SSE, chunks=(event("Hi"), b"data: [DONE]\n\n")))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import uvicorn
@@ -83,13 +83,14 @@ class Spawned:
 
 
 @asynccontextmanager
-async def spawned_gateway(data: Path, **knobs: str) -> AsyncIterator[Spawned]:
-    """`python -m gateway serve` with MNEME_* from `knobs` (upstream="…", port="0", …); ended at the end."""
+async def spawned_gateway(data: Path, *, stderr: IO[bytes] | None = None, **knobs: str) -> AsyncIterator[Spawned]:
+    """`python -m gateway serve` with MNEME_* from `knobs` (upstream="…", port="0", …); ended at the end. What it logs
+    goes to `stderr`."""
     _share_models(data)
     env = {k: v for k, v in os.environ.items() if not k.startswith("MNEME_")}
     env |= {"MNEME_DATA": str(data), "MNEME_PORT": "0"} | {f"MNEME_{k.upper()}": v for k, v in knobs.items()}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", "serve", cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "gateway", "serve", cwd=ROOT, env=env, stdout=asyncio.subprocess.PIPE, stderr=stderr
     )
     try:
         async with asyncio.timeout(_START_SECONDS):

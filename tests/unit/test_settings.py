@@ -99,3 +99,17 @@ def test_a_refusal_at_start_names_every_knob_that_is_wrong() -> None:
     assert "MNEME_PORT" in refusal
     assert "MNEME_RECALL_DEADLINE" in refusal
     assert "hunter2" not in refusal
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"otlp_endpoint": "collector:4318"}, "MNEME_OTLP_ENDPOINT"),
+        ({"otlp_content": True}, "MNEME_OTLP_CONTENT needs MNEME_OTLP_ENDPOINT"),
+        ({"log": "xml"}, "log"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(given: dict[str, Any], named: str) -> None:
+    """A collector is a URL, and texts go nowhere without one."""
+    with pytest.raises(ValidationError, match=named):
+        settings(**given)

@@ -55,6 +55,13 @@ class Running:
             most = self.held() or most
         return most
 
+    @property
+    def block_bytes(self) -> int:
+        """What a block of the pool takes, over all layers."""
+        manager = self.scheduler.kv_cache_manager
+        tensors = manager.kv_cache_config.kv_cache_tensors
+        return int(sum(tensor.size for tensor in tensors) // manager.block_pool.num_gpu_blocks)
+
     def metric(self, name: str) -> float:
         """A counter of vLLM's own, such as vllm:num_preemptions."""
         return sum(float(metric.value) for metric in self.llm.get_metrics() if metric.name == name)

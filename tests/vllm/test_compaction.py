@@ -96,7 +96,11 @@ def test_rows_of_a_batch_stay_apart(batch: list[tuple[int, int]], block: int) ->
 
 
 @given(
-    NUMBERS, st.integers(1, 40), st.integers(1, 40), st.sampled_from(["topk", "mass", "coverage"]), st.floats(0.1, 1)
+    NUMBERS,
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(["topk", "mass", "coverage", "runs"]),
+    st.floats(0.1, 1),
 )
 @steady
 def test_each_head_gets_as_many_blocks_in_ascending_order(
@@ -148,6 +152,21 @@ def test_coverage_takes_something_from_every_stretch_of_time(numbers: int, absen
         for at in range(stretches if budget < absent else 0):
             low, high = round(at * absent / stretches), round((at + 1) * absent / stretches)
             assert any(low <= block < high for block in own)
+
+
+@given(NUMBERS, st.integers(2, 60), st.integers(2, 40))
+@steady
+def test_runs_bring_what_follows_each_of_the_best(numbers: int, absent: int, budget: int) -> None:
+    """Half the budget is for the best blocks, and room is left for the next one of each; the rest goes by score."""
+    scores = torch.randn(HEADS, absent, generator=torch.Generator().manual_seed(numbers))
+    chosen = choose(scores, budget, "runs", 1.0)
+    for own, of in zip(chosen.tolist(), scores, strict=True):
+        best = of.topk(min(max(1, budget // 2), absent)).indices.tolist()
+        must = {*best, *(at + 1 for at in best if at + 1 < absent)}
+        left = [float(of[at]) for at in range(absent) if at not in own]
+
+        assert must <= set(own)
+        assert all(float(of[at]) >= max(left) for at in set(own) - must if left)
 
 
 @given(NUMBERS, st.integers(1, 6), st.integers(1, 3), st.integers(1, 9), st.integers(1, 4))

@@ -24,7 +24,8 @@ def choose(scores: torch.Tensor, budget: int, select: str, mass: float) -> torch
     """`scores` [heads, blocks] → int64 [heads, chosen], ascending: as many for every head, at most `budget`.
 
     topk: the best. mass: the fewest whose share of softmax(scores) reaches `mass` in every head (V-Rex's WiCSum, arXiv
-    2512.12284). coverage: half the best, then the best of each of equal stretches of time.
+    2512.12284). coverage: half the best, then the best of each of equal stretches of time. runs: what follows each of
+    the best comes with it (EM-LLM's contiguity, arXiv 2407.09450): what was looked for may be told across two blocks.
     """
     number = min(budget, scores.shape[1])
     if select == "mass":
@@ -33,6 +34,8 @@ def choose(scores: torch.Tensor, budget: int, select: str, mass: float) -> torch
         number = min(number, int(short.max()))
     if select == "coverage" and number < scores.shape[1]:
         return _covering(scores, number)
+    if select == "runs":
+        scores = _in_runs(scores, number)
     return scores.topk(number, dim=-1).indices.sort(-1).values
 
 
@@ -51,3 +54,12 @@ def _covering(scores: torch.Tensor, number: int) -> torch.Tensor:
         left = left.scatter(1, pick, float("-inf"))
         picks.append(pick)
     return torch.cat(picks, -1).sort(-1).values
+
+
+def _in_runs(scores: torch.Tensor, number: int) -> torch.Tensor:
+    """Scores by rank, with the best half of `number` and their followers above all others."""
+    ranks = scores.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+    best = ranks < max(1, number // 2)
+    wanted = best.clone()
+    wanted[:, 1:] |= best[:, :-1]
+    return -(ranks + ~wanted * scores.shape[1])

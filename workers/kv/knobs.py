@@ -17,7 +17,9 @@ class Knobs(BaseModel):
     decay: float | None = Field(None, gt=0, le=1, description="factor on every score, each time a turn begins")
     turn_token: int | None = Field(None, ge=0, description="id of the token that begins a turn")
     heads: dict[int, tuple[int, ...]] | None = Field(None, description="layer → its KV heads that keep everything")
-    select: Literal["topk", "mass", "coverage"] | None = Field(None, description="how blocks are chosen by score")
+    select: Literal["topk", "mass", "coverage", "runs"] | None = Field(
+        None, description="how blocks are chosen by score"
+    )
     representative: Literal["mean", "every"] | None = Field(
         None, description="a block is scored by the mean of its keys, or by every key"
     )

@@ -2,10 +2,12 @@
 backends, and sends back how surprising every computed token was. Decides nothing about blocks."""
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from vllm.model_executor.models.utils import extract_layer_index
+from vllm.v1.outputs import AsyncModelRunnerOutput
 
 from workers.kv.errors import PolicyRefused
 from workers.kv.policies.base import Policy
@@ -64,8 +66,39 @@ class Policed:
         return self.model_runner.input_batch.req_ids
 
     def _with_scores(self, output: Any) -> Any:
-        if output is not None and hasattr(output, "prompt_logprobs_dict"):
-            output.mneme_surprise = surprises(self.model_runner, self._scheduled, output)
+        ahead = isinstance(output, AsyncModelRunnerOutput)
+        if not ahead and not hasattr(output, "prompt_logprobs_dict"):
+            return output
+        asked = scored(self.model_runner, self._scheduled)
+        if ahead:
+            return ScoredLater(output, asked) if asked else output
+        if any(each.table is not None for each in asked):
+            self.model_runner._sync_device()  # a prompt's chunks are on their way to the host: vLLM waits for the last
+        output.mneme_surprise = surprises(asked, output)
+        return output
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A request whose tokens [start, start + tokens) this step scores. `table`: vLLM's scores of its prompt, while they
+    are incomplete."""
+
+    request: str
+    start: int
+    tokens: int
+    table: Any
+
+
+class ScoredLater(AsyncModelRunnerOutput):
+    """vLLM's output of a step that still runs while the next one is prepared: scores come with its tokens."""
+
+    def __init__(self, output: AsyncModelRunnerOutput, asked: list[Scored]) -> None:
+        self._output, self._asked = output, asked
+
+    def get_output(self) -> Any:
+        """Once the step has ended, which its prompts' scores have then too."""
+        output: Any = self._output.get_output()
+        output.mneme_surprise = surprises(self._asked, output)
         return output
 
 
@@ -110,27 +143,34 @@ def rope_of(model: Any) -> Rope | None:
     return None
 
 
-def surprises(runner: Any, scheduled: Any, output: Any) -> dict[str, list[tuple[int, float]]]:
-    """(position, −log p) of each token scored in this step, by request: prompt tokens chunk by chunk, and sampled
-    ones."""
-    found: dict[str, list[tuple[int, float]]] = {}
+def scored(runner: Any, scheduled: Any) -> list[Scored]:
+    """Whose tokens are scored in this step, as the runner knows it now: it moves on before the scores are there."""
     starts = {new.req_id: new.num_computed_tokens for new in scheduled.scheduled_new_reqs}
     cached = scheduled.scheduled_cached_reqs
     starts.update(zip(cached.req_ids, cached.num_computed_tokens, strict=True))
-    for request, tokens in scheduled.num_scheduled_tokens.items():
-        state = runner.requests.get(request)
-        if state is None or state.sampling_params is None or state.sampling_params.prompt_logprobs is None:
-            continue
-        start = starts[request]
-        told = output.prompt_logprobs_dict.get(request)
-        table = told if told is not None else state.in_progress_prompt_logprobs_cpu
-        scores = found.setdefault(request, [])
+    return [
+        Scored(request, starts[request], tokens, state.in_progress_prompt_logprobs_cpu)
+        for request, tokens in scheduled.num_scheduled_tokens.items()
+        if (state := runner.requests.get(request)) is not None
+        and state.sampling_params is not None
+        and state.sampling_params.prompt_logprobs is not None
+    ]
+
+
+def surprises(asked: list[Scored], output: Any) -> dict[str, list[tuple[int, float]]]:
+    """(position, −log p) of each token scored in this step, by request: prompt tokens chunk by chunk, and sampled
+    ones."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for each in asked:
+        told, stop = output.prompt_logprobs_dict.get(each.request), each.start + each.tokens
+        table = told if told is not None else each.table
+        scores = found.setdefault(each.request, [])
         if table is not None:
-            stop = min(start + tokens, len(table.logprobs))
-            scores += [(at + 1, -float(table.logprobs[at, 0])) for at in range(start, stop)]
-        row = output.req_id_to_index.get(request)
+            until = min(stop, len(table.logprobs))
+            scores += [(at + 1, -float(table.logprobs[at, 0])) for at in range(each.start, until)]
+        row = output.req_id_to_index.get(each.request)
         sampled = output.sampled_token_ids[row] if row is not None and output.sampled_token_ids else []
         if output.logprobs is not None and len(sampled):
             rows = output.logprobs.slice_request(row, len(sampled)).logprobs
-            scores += [(start + tokens + at, -float(rows[at, 0])) for at in range(len(sampled))]
+            scores += [(stop + at, -float(rows[at, 0])) for at in range(len(sampled))]
     return found

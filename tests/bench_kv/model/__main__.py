@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument(
         "folder", type=Path, help="where the weights, their configuration, the tokenizer and held_out.txt go"
     )
-    parser.add_argument("--minutes", type=float, default=12, help="at most this long (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=25, help="at most this long (default %(default)s)")
     options = parser.parse_args()
     began = time.monotonic()
     found = gathered()

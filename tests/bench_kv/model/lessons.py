@@ -9,8 +9,8 @@ from enum import IntEnum
 from tests.bench_kv.model.tasks import Encode, Passkeys, drawn
 from tests.bench_kv.model.tokenizer import USER
 
-_CHAT = 0.25  # share of the questions that are asked as a chat
-_LAST = 0.5  # share of the questions that stand at the very end, so that far needles are as frequent as near ones
+_CHAT = 0.1  # share of the questions that are asked as a chat
+_LAST = 0.9  # share of the questions that stand at the very end, so that far needles are as frequent as near ones
 
 
 class Part(IntEnum):

@@ -20,11 +20,11 @@ class Shape:
     """Sizes. `context` is the length, in tokens, that it is trained for."""
 
     vocabulary: int
-    layers: int = 6
-    hidden: int = 128
-    inner: int = 384
-    heads: int = 4
-    kv_heads: int = 2
+    layers: int = 4
+    hidden: int = 192
+    inner: int = 576
+    heads: int = 6
+    kv_heads: int = 3
     head: int = 32
     context: int = 512
     theta: float = 10_000.0
@@ -61,17 +61,17 @@ def rotations(shape: Shape, length: int) -> tuple[Tensor, Tensor]:
 
 def read(weights: Weights, shape: Shape, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Of `tokens` [batch, length]: the scores [batch, length, vocabulary] of what follows each, and how loud the heads
-    were. A head's loudness is the length of what it adds to the state, over the state's own; [], summed over all heads
-    and averaged over tokens."""
+    were [batch, length]. A head's loudness is the length of what it adds to the state, over the state's own; summed
+    over all heads."""
     table = weights["model.embed_tokens.weight"]
     state = nn.embedding(tokens, table)
     turn = rotations(shape, tokens.shape[1])
-    loud = torch.zeros(())
+    loud = torch.zeros(tokens.shape)
     for layer in range(shape.layers):
         part = {name: weights[_name(layer, name)] for name in _PARTS}
         heads = _attention(part, shape, _norm(state, part["input_layernorm"]), turn)
         out = part["self_attn.o_proj"]
-        loud = loud + (_lengths(heads, out) / state.detach().norm(dim=-1)[:, None]).mean((0, 2)).sum()
+        loud = loud + (_lengths(heads, out) / state.detach().norm(dim=-1)[:, None]).sum(1)
         state = state + nn.linear(heads.transpose(1, 2).flatten(2), out)
         state = state + _mlp(part, _norm(state, part["post_attention_layernorm"]))
     return nn.linear(_norm(state, weights["model.norm.weight"]), table), loud

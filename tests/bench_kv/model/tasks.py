@@ -9,9 +9,10 @@ from tests.bench_kv.model.tokenizer import ASSISTANT, END
 
 Encode = Callable[[str], list[int]]
 DIGITS = 5
-_NEEDLE = "\nThe pass key is {key}. Remember it.\n"
+NEEDLE = "\nThe pass key is {key}. Remember it.\n"
 _QUESTION = "\nWhat is the pass key?"
 _ANSWER = " The pass key is"
+ASKED = f"{_QUESTION}{_ANSWER} {{key}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Passkeys:
 
     def needle(self, key: str) -> list[int]:
         """The sentence that says the key."""
-        return self._encode(_NEEDLE.format(key=_spaced(key)))
+        return self._encode(NEEDLE.format(key=_spaced(key)))
 
     def answer(self, key: str) -> list[int]:
         """The key as it follows the question: a token per digit."""

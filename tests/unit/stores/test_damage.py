@@ -10,7 +10,7 @@ from gateway.errors import MemoryUnavailable
 from gateway.memory.records import Trace
 from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.edge import EdgeStore
-from gateway.memory.stores.edge.points import BODY, point_id
+from gateway.memory.stores.points import BODY, point_id
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from tests.contracts.samples import ADA, BOB, DIMENSION, entry, memory, placed, query, trace, turn, vector
 

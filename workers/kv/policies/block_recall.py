@@ -22,7 +22,7 @@ class BlockRecall(Policy):
     sinks: int
     window: int
     budget: int
-    select: Literal["topk", "mass", "coverage"]
+    select: Literal["topk", "mass", "coverage", "runs"]
     mass: float
     when: Literal["question", "always"]
     representative: Literal["mean", "every"]

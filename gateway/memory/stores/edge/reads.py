@@ -1,8 +1,7 @@
 """What is asked of the engine for the store's longer reads: the four signals, a session's line, a whole scope. Never
 writes, and never asks without a scope's filter."""
 
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from qdrant_edge import (
@@ -25,10 +24,10 @@ from qdrant_edge import (
 
 from gateway.memory import fuse, records
 from gateway.memory.records import Candidate, Entry, Memory, Scope, Sparse
-from gateway.memory.stores.edge.points import BODY, equals, to_memory, to_sparse, within
+from gateway.memory.stores.edge.points import equals, to_sparse, within
+from gateway.memory.stores.found import Scores, candidates, gathered, promising
+from gateway.memory.stores.points import BODY, PointId, memories, to_memory
 
-PointId = uuid.UUID | int | str
-Scores = dict[PointId, dict[str, float]]
 _PAGE = 1000
 # Vectors come as Python objects, which are made with the interpreter locked: in so small portions that others get on.
 _WITH_VECTORS = 64
@@ -51,25 +50,20 @@ def search(shard: EdgeShard, scope: Scope, query: records.Query, limit: int, hel
     rarity = SearchParams(idf=IdfParams(within(scope, active))) if held <= RARITY_COUNTED else None
     asked = [name for name in fuse.SIGNALS if name.startswith("dense") or query.sparse.indices]
 
-    def ask(only: Filter, limit: int) -> Scores:
+    def ask(only: Filter, limit: int) -> Scores[PointId]:
         requests = [_request(name, query, only, limit, rarity) for name in asked]
-        scores: Scores = {}
-        for name, points in zip(asked, shard.query_batch(QueryBatchRequest(requests)), strict=True):
-            for point in points:
-                scores.setdefault(point.id, {})[name] = point.score
-        return scores
+        answers = zip(asked, shard.query_batch(QueryBatchRequest(requests)), strict=True)
+        return gathered({name: [(point.id, point.score) for point in points] for name, points in answers})
 
     found = ask(within(scope, active), limit)
     then = _of_times(shard, scope, query)
-    first = _promising(found, limit)
+    first = promising(found, limit)
     if len(found) > limit or then:  # otherwise every signal found them all
         wanted = {*first, *then}
         found = ask(within(scope, active, HasIdCondition(wanted)), len(wanted))
-    promising = _promising({id: found[id] for id in first if id in found}, limit)
-    read = memories(shard.retrieve([*{*promising, *then}], with_payload=[BODY], with_vector=False))
-    ranked = sorted((id for id in promising if id in read), key=lambda id: (-promising[id], read[id].id))[:limit]
-    chosen = dict.fromkeys([*ranked, *(id for id in then if id in read and id in found)])
-    return [Candidate(read[id], found[id]) for id in chosen]
+    best = promising({id: found[id] for id in first if id in found}, limit)
+    read = memories(shard.retrieve([*{*best, *then}], with_payload=[BODY], with_vector=False))
+    return candidates(best, then, read, found, limit)
 
 
 def _of_times(shard: EdgeShard, scope: Scope, query: records.Query) -> list[PointId]:
@@ -87,17 +81,6 @@ def _of_times(shard: EdgeShard, scope: Scope, query: records.Query) -> list[Poin
         request = ScrollRequest(limit=fuse.AT_AN_END, filter=only, with_payload=False, order_by=order)
         found += [point.id for point in shard.scroll(request)[0]]
     return [*dict.fromkeys(found)]
-
-
-def _promising(scores: Scores, limit: int) -> dict[PointId, float]:
-    """The most promising by what is known of them, and all that equal the last: the memories' ids, which decide among
-    equals, are not known here."""
-    if not scores:
-        return {}
-    signals = [*scores.values()]
-    promises = fuse.promise([fuse.column(signals, name) for name in fuse.SIGNALS]).tolist()
-    floor = sorted(promises, reverse=True)[:limit][-1]
-    return {id: promise for id, promise in zip(scores, promises, strict=True) if promise >= floor}
 
 
 def _request(name: str, query: records.Query, only: Filter, limit: int, rarity: SearchParams | None) -> QueryRequest:
@@ -151,9 +134,3 @@ def turns_away(shard: EdgeShard, turns: Callable[[RangeFloat], Filter], seq: int
         count -= len(found)  # fewer than asked for where several memories are one turn
         seq = max(found) if forward else min(found)
     return seq
-
-
-def memories(points: Iterable[Record]) -> dict[PointId, Memory]:
-    """By point id, in the order given; damaged ones are left out."""
-    found = {point.id: to_memory(point.payload) for point in points}
-    return {id: memory for id, memory in found.items() if memory is not None}

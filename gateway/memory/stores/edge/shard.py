@@ -33,7 +33,7 @@ from qdrant_edge import (
 )
 
 from gateway.errors import DataDirectoryRefused, MemoryUnavailable
-from gateway.memory.stores.edge.points import INDEXED_WORDS
+from gateway.memory.stores.points import INDEXED_NUMBERS, INDEXED_WORDS
 
 T = TypeVar("T")
 _FORMAT = 1
@@ -235,7 +235,7 @@ def _create(path: Path, dimension: int) -> EdgeShard:
     for name in INDEXED_WORDS:
         apart = name == "scope"
         shard.update(UpdateOperation.create_field_index(name, KeywordIndexParams(is_tenant=apart, enable_hnsw=apart)))
-    for name in ("seq", "pinned"):
+    for name in INDEXED_NUMBERS:
         shard.update(UpdateOperation.create_field_index(name, IntegerIndexParams(enable_hnsw=False)))
     shard.update(UpdateOperation.create_field_index("at", FloatIndexParams(enable_hnsw=False)))
     return shard

@@ -1,10 +1,8 @@
 """MemoryStore over Qdrant Edge. Every call runs on its own few threads; no call exists without a scope's filter."""
 
 import asyncio
-import base64
 import logging
 import threading
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -23,24 +21,26 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
-from gateway.errors import BadRequest, MemoryUnavailable
+from gateway.errors import MemoryUnavailable
 from gateway.memory.records import Candidate, Entry, Memory, Page, Query, Scope
 from gateway.memory.stores import directory
 from gateway.memory.stores.edge import reads
 from gateway.memory.stores.edge import shard as disk
 from gateway.memory.stores.edge.indexing import Indexing
-from gateway.memory.stores.edge.points import (
+from gateway.memory.stores.edge.points import equals, of_tenant, to_point, within
+from gateway.memory.stores.edge.resident import Residents
+from gateway.memory.stores.points import (
     BODY,
-    equals,
-    of_tenant,
+    from_cursor,
+    in_line,
+    in_order,
+    memories,
     point_id,
     scope_key,
-    to_point,
+    to_cursor,
     unique,
     unword,
-    within,
 )
-from gateway.memory.stores.edge.resident import Residents
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +119,7 @@ class EdgeStore:
         if not wanted:
             return []
         found = await self._read(lambda shard: shard.retrieve([*wanted], with_payload=[BODY], with_vector=False))
-        memories = {memory.id: memory for memory in reads.memories(found).values()}
-        return [memories[id] for id in unique(ids) if id in memories]
+        return in_order(memories(found).values(), ids)
 
     async def browse(
         self,
@@ -136,11 +135,10 @@ class EdgeStore:
         wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status}
         conditions = [equals(key, value) for key, value in wanted.items() if value is not None]
         request = ScrollRequest(
-            offset=_offset(cursor), limit=limit, filter=within(scope, *conditions), with_payload=[BODY]
+            offset=from_cursor(cursor), limit=limit, filter=within(scope, *conditions), with_payload=[BODY]
         )
         points, after = await self._read(lambda shard: shard.scroll(request))
-        next_cursor = None if after is None else base64.urlsafe_b64encode(uuid.UUID(str(after)).bytes).decode()
-        return Page(tuple(reads.memories(points).values()), next_cursor)
+        return Page(tuple(memories(points).values()), to_cursor(after))
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         def turns(around: RangeFloat) -> Filter:
@@ -150,8 +148,7 @@ class EdgeStore:
         def job(shard: EdgeShard) -> list[Memory]:
             start = reads.turns_away(shard, turns, first, radius, Direction.Desc)
             end = reads.turns_away(shard, turns, last, radius, Direction.Asc)
-            found = reads.all_memories(shard, turns(RangeFloat(gte=start, gt=0, lte=end)))
-            return sorted(found.values(), key=lambda memory: (memory.seq, memory.id))
+            return in_line(reads.all_memories(shard, turns(RangeFloat(gte=start, gt=0, lte=end))).values())
 
         return await self._read(job)
 
@@ -257,12 +254,3 @@ class EdgeStore:
             return await asyncio.get_running_loop().run_in_executor(threads, lambda: disk.named(job))
         except RuntimeError as failed:  # the threads have ended
             raise MemoryUnavailable("The embedded memory store is closed.") from failed
-
-
-def _offset(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return str(uuid.UUID(bytes=base64.urlsafe_b64decode(cursor)))
-    except ValueError:
-        raise BadRequest("The cursor is not one that this list gave out.", param="cursor") from None

@@ -1,0 +1,7 @@
+"""The memory store of many gateways: a Qdrant server or cluster."""
+
+from gateway.memory.stores.qdrant.layout import Layout
+from gateway.memory.stores.qdrant.server import Connection, Server, connect
+from gateway.memory.stores.qdrant.store import QdrantStore
+
+__all__ = ["Connection", "Layout", "QdrantStore", "Server", "connect"]

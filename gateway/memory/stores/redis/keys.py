@@ -1,0 +1,79 @@
+"""Names of keys, members and cursors: exact for ids that hold any character. Knows no command and no record.
+
+A joined pair carries the length of its first half in front, so that no two pairs look alike. Lua splits it in the same
+way.
+"""
+
+import base64
+import hashlib
+
+import msgspec
+
+from gateway.errors import BadRequest
+from gateway.memory.records import Scope
+
+_LARGEST = 2**63 - 1
+
+
+def blob(text: str) -> bytes:
+    """An opaque id as bytes; also one that is not valid Unicode."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def text(raw: bytes) -> str:
+    """The id again."""
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def joined(first: bytes, second: bytes) -> bytes:
+    """Two byte strings as one."""
+    return b"%d:%b%b" % (len(first), first, second)
+
+
+def split(pair: bytes) -> tuple[bytes, bytes]:
+    """The two again."""
+    length, _, rest = pair.partition(b":")
+    return rest[: int(length)], rest[int(length) :]
+
+
+def who(scope: Scope) -> bytes:
+    """A user of a tenant, as one name."""
+    return joined(blob(scope.tenant), blob(scope.user))
+
+
+def scope(name: bytes) -> Scope:
+    """The scope again."""
+    tenant, user = split(name)
+    return Scope(text(tenant), text(user))
+
+
+def journal(prefix: str) -> bytes:
+    """What the journal's keys begin with. They change together, so they share one slot of a cluster."""
+    return b"%b:{journal}:" % prefix.encode()
+
+
+def tenant(prefix: str, name: str) -> bytes:
+    """What the keys of a tenant's sessions begin with. One slot per tenant; hashed, for a brace would move the slot."""
+    return b"%b:{%b}:" % (prefix.encode(), hashlib.blake2b(blob(name), digest_size=16).hexdigest().encode())
+
+
+def pack(score: float, member: bytes) -> str:
+    """The cursor behind this member of a list that is sorted by score, then member."""
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode([score, member])).decode()
+
+
+def unpack(cursor: str) -> tuple[float, bytes]:
+    """What the cursor says; BadRequest for a foreign one."""
+    try:
+        return msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=tuple[float, bytes])
+    except (ValueError, msgspec.DecodeError):
+        raise BadRequest("The cursor is not one that this list gave out.", param="cursor") from None
+
+
+def after(cursor: str | None) -> int:
+    """The running number that a cursor of dead letters stands for; BadRequest for a foreign one."""
+    if cursor is None:
+        return 0
+    if not (cursor.isdecimal() and int(cursor[:20]) <= _LARGEST):
+        raise BadRequest("The cursor is not one that this list gave out.", param="cursor")
+    return int(cursor[:20])

@@ -1,0 +1,118 @@
+"""Everything that requests use, and the tasks beside them. One AsyncExitStack opens all of it in order and closes it in
+reverse."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from gateway.admit import Keyring, parse_keys
+from gateway.memory.recall import Recaller
+from gateway.memory.retain import Retainer
+from gateway.remember import Rememberer
+from gateway.scribe import Scribe
+from gateway.services import Gate, Services
+from gateway.settings import LOCAL_KEY, Settings
+from gateway.turn import Story
+from gateway.upstream.aliases import Alias, located, parse_aliases
+from gateway.upstream.client import Patience, Upstream
+from gateway.upstream.embedded import embedded_reader
+from gateway.upstream.errands import Errands
+from gateway.upstream.fleet import Fleet
+from gateway.upstream.sinks import Sinks
+from gateway.upstream.worker import Worker
+from gateway.visits import Visits
+from gateway.warm import Warmer, blind
+from gateway.wiring.tasks import Task, working
+from gateway.wiring.tier import open_tier, sealed
+from gateway.wiring.watch import open_telemetry
+from gateway.wiring.writer import written
+
+# Of the recall deadline, for the vectors of turns that the writer has not got to.
+_PENDING_SHARE = 0.4
+_HEADER_LIMIT = 64 << 10
+# Hands, and places in line: counting heads is quick and wanted at once, warming keeps a worker busy.
+_COUNTING, _WARMING = (4, 64), (1, 8)
+_AT_LEISURE = 10.0
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIterator[Services]:
+    """What a gateway is. `writes`: what it retains is indexed here too, and on the way out the writer finishes what is
+    pending; else some other process has to."""
+    aliases = parse_aliases(settings.workers.get_secret_value())
+    async with AsyncExitStack() as stack:
+        telemetry = await stack.enter_async_context(open_telemetry(settings))
+        tier = await stack.enter_async_context(open_tier(settings, telemetry.tracer))
+        seal = sealed(settings)
+        fleet = await _fleet(settings, aliases, stack)
+        counting, warming = Errands(*_COUNTING), Errands(*_WARMING)
+        writer = written(tier, telemetry) if writes else None
+        rememberer = Rememberer(
+            Recaller(tier.memories, tier.journal, tier.embedder, _PENDING_SHARE * settings.recall_deadline),
+            tier.sessions,
+            settings.recall_deadline,
+            time.time,
+            settings.redact,
+        )
+        sinks = Sinks(counting)
+        warmer = Warmer(
+            rememberer,
+            Scribe(seal.salt, seal.session, sinks, _AT_LEISURE),
+            warming,
+            lambda result: telemetry.warmed.labels(result).inc(),
+        )
+        story = Story(
+            rememberer=rememberer,
+            scribe=Scribe(seal.salt, seal.session, sinks, settings.recall_deadline),
+            retainer=Retainer(tier.journal, settings.redact, settings.retain_deadline),
+            telemetry=telemetry,
+            policies=tier.policies,
+            default_policy=settings.policy,
+            memory_tokens=settings.memory_tokens,
+            clock=time.time,
+            nudge=writer.nudge if writer else _nobody,
+            foresee=warmer.foresee if settings.warm else blind,
+        )
+        keys = settings.keys.get_secret_value()
+        beside: tuple[Task, ...] = (fleet.watch, counting.run, warming.run, telemetry.watch_loop)
+        await stack.enter_async_context(working(writer, beside, settings.drain_seconds))
+        yield Services(
+            story=story,
+            fleet=fleet,
+            keyring=Keyring(parse_keys(keys, LOCAL_KEY)),
+            gate=Gate(_HEADER_LIMIT, settings.body_limit, settings.body_timeout, local_only=not keys),
+            admin_key=settings.admin_key.get_secret_value(),
+            curator=tier.curator,
+            memories=tier.memories,
+            sessions=tier.sessions,
+            journal=tier.journal,
+            embedder=tier.embedder,
+            policies=tier.policies,
+            seal=seal,
+            telemetry=telemetry,
+            visits=Visits(telemetry, lines=settings.access_log),
+            pings={
+                "upstream": fleet.default.ping,
+                **({"workers": fleet.ping} if fleet.workers[1:] else {}),
+                **tier.pings,
+            },
+            clock=time.time,
+        )
+
+
+def _nobody() -> None:
+    """The writer is another process, and looks for itself."""
+
+
+async def _fleet(settings: Settings, aliases: Mapping[str, Alias], stack: AsyncExitStack) -> Fleet:
+    """The default worker, and one for every other URL that an alias names."""
+    default = settings.upstream or await stack.enter_async_context(embedded_reader())
+    keys = {located(alias.url): alias.key for alias in aliases.values() if alias.url}
+    keys[located(default)] = settings.upstream_key.get_secret_value()
+    patience = Patience(settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout)
+    workers: dict[str, Worker] = {}
+    for url in dict.fromkeys((located(default), *keys)):
+        upstream = await stack.enter_async_context(Upstream(url, keys[url], patience))
+        workers[url] = Worker(upstream, url, settings.context_tokens)
+    homes = {name: workers[located(alias.url)] for name, alias in aliases.items() if alias.url}
+    return Fleet(tuple(workers.values()), aliases, homes)
