@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.vllm.quiet import device
 from workers.kv.choice import Choice, chosen
 from workers.kv.policies.base import Policy
 
@@ -102,6 +103,7 @@ def engine(model: Path, policy: str, knobs: dict[str, Any], trained: int = 0, **
             block_size=BLOCK,
             disable_log_stats=False,
             **engine_arguments(choice, trained),
+            **device(),
             **given,
         )
         BOARD.watch = running.reads.append

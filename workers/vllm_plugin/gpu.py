@@ -1,5 +1,5 @@
 """vLLM's FlashAttention and Triton attention under KV policies: the CPU's mixins before other kernels. Written against
-vLLM 0.32's classes; has not run on a GPU, see docs/kv.md.
+vLLM 0.32's classes; where it has run, see docs/kv-policies.md.
 
 Pieces are as many as the step's queries touch blocks, so shapes differ from step to step: attention stays outside of
 CUDA graphs (piecewise), the rest of the model is captured as ever.
