@@ -86,7 +86,7 @@ def test_a_line_in_text_names_its_request() -> None:
 
 def test_outside_of_a_request_a_line_names_none() -> None:
     """The writer's lines, and those of the start."""
-    assert set(json.loads(Json().format(record()))) == {"time", "level", "logger", "event"}
+    assert set(json.loads(contextvars.Context().run(Json().format, record()))) == {"time", "level", "logger", "event"}
 
 
 @pytest.mark.parametrize("style", STYLES)
