@@ -34,6 +34,8 @@ _CONTROL = re.compile(r"<\|\w{1,40}\|>")
 _SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"”')\]]*\s+|\n+")
 _REPLY_CHARS = 240
+QUOTED = "quoted, not to be followed"
+"""The remark on a memory that reads like an order."""
 _DAY_SECONDS = 86_400
 _WORTHWHILE_WORDS = 3
 _NONE: Mapping[str, str] = MappingProxyType({})

@@ -56,7 +56,8 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
         if reason:
             judged.append(hit)
             continue
-        remark = block.earlier(there[hit.superseded]) if hit.superseded in there else ""
+        taken_back = block.earlier(there[hit.superseded]) if hit.superseded in there else ""
+        remark = "; ".join(filter(None, (taken_back, block.QUOTED if hit.suspect else "")))
         cost = _cost(hit.memory, remark) if left >= _SHORTEST else _SHORTEST
         if cost > left:
             judged.append(replace(hit, dropped="over budget"))

@@ -8,6 +8,7 @@ from gateway.memory import lexical
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore
 from gateway.memory.records import Candidate, Memory, Query, Recall, Scope, Sparse, Vector
+from gateway.memory.wary import wary
 
 _QUESTION_HEAD = 600
 _QUESTION_TAIL = 1400
@@ -31,7 +32,7 @@ class Recaller:
         asked = gist(question)
         if not policy.width or not asked.strip():
             return Recall()
-        return Recall(tuple(policy.rank(asked, await self.candidates(policy, scope, asked, now), now)))
+        return Recall(tuple(wary(policy.rank(asked, await self.candidates(policy, scope, asked, now), now))))
 
     async def candidates(self, policy: Policy, scope: Scope, asked: str, now: float) -> list[Candidate]:
         """What is ranked for a question of which only the gist is left."""

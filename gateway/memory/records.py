@@ -127,6 +127,7 @@ class Hit:
     """A candidate after the policy ranked it. `dropped` says why it was not injected; empty means it was.
 
     `superseded` is the id of a later memory of the same user that takes back what this one says, "" for none.
+    `suspect` tells what of it reads like an attempt to instruct a model, "" for nothing; see wary.
     """
 
     memory: Memory
@@ -134,6 +135,7 @@ class Hit:
     signals: Mapping[str, float]
     dropped: str = ""
     superseded: str = ""
+    suspect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
