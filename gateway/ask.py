@@ -1,9 +1,10 @@
 """What the client sent and what became of it: plain values that the story passes along. Knows no ASGI and no memory."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.upstream.client import Headers
+from gateway.upstream.client import Body, Headers
+from gateway.upstream.passage import Asking, Passage
 from gateway.upstream.worker import Worker
 
 
@@ -11,17 +12,26 @@ from gateway.upstream.worker import Worker
 class Ask:
     """One request under /v1. `path` is what follows /v1, raw, with its query; `headers` have lower-case names.
 
-    `body` is all of it, or an iterator where it is too large to be held or not ours to read. `worker` is who answers.
-    `id` is the request's, by which its answer, its log lines and its spans name it.
+    `body` is all of it, or an iterator where it is too large to be held or not ours to read. `passage` leads to who
+    answers. `id` is the request's, by which its answer, its log lines and its spans name it.
     """
 
     method: str
     path: str
     headers: Headers
     fields: Mapping[bytes, bytes]
-    body: bytes | AsyncIterator[bytes]
-    worker: Worker
+    body: Body
+    passage: Passage
     id: str = ""
+
+    @property
+    def worker(self) -> Worker:
+        """Who answers; once it is asked, who did."""
+        return self.passage.worker
+
+    def send(self, headers: Headers, body: Body) -> Asking:
+        """Ask, with these headers and this body: a context with the answer."""
+        return self.passage.send(self.method, self.path, headers, body)
 
 
 @dataclass(slots=True)

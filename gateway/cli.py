@@ -128,14 +128,14 @@ async def _serve(settings: Settings, *, writes: bool = True) -> None:
 def _banner(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     root = f"http://{host}:{port}"
-    local = not settings.keys.get_secret_value()
+    local = settings.local_only
     who = f"For one local user, on this machine only, with the key {LOCAL_KEY}. Try:\n" if local else "Try:\n"
     return _BANNER.format(
         version=__version__,
         base=f"{root}/v1",
         root=root,
         who=who,
-        key=LOCAL_KEY if local else "<one of MNEME_KEYS>",
+        key=LOCAL_KEY if local else "<a key>",
         model="<a model of the upstream>" if settings.upstream else "mneme-reader",
     )
 

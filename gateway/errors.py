@@ -11,12 +11,14 @@ MnemeError
 │   ├── StaleEdit               412  the ETag is no longer the current version
 │   ├── UnguardedEdit           428  an edit that does not say which version it edits
 │   ├── BodyTooLarge            413  more body bytes than a call may have
+│   ├── RateLimited             429  more per minute than a key or its tenant may
 │   ├── HeadersTooLarge         431
 │   └── BodyTimeout             408  the request stopped arriving
 ├── UpstreamError               the worker's fault, 5xx
 │   ├── UpstreamUnreachable     502  connecting failed
 │   ├── UpstreamBroke           502  the connection died before an answer
 │   └── UpstreamTimeout         504  no first byte, or silence between bytes, for too long
+├── KeysUnavailable             503  whether a key was issued cannot be known now, so nobody is let in by it
 ├── MemoryUnavailable           503  a memory part failed; only the admin API ever shows it
 │   ├── DataDirectoryRefused    503  corrupt, foreign, or stamped by another embedder; says how to mend it
 │   ├── StoreRefused            503  a server whose settings would lose what it is told; names them
@@ -24,7 +26,11 @@ MnemeError
 └── SettingsRefused             500  settings contradict each other; raised before anything starts
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class MnemeError(Exception):
@@ -38,6 +44,7 @@ class MnemeError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
+        self.headers: Headers = []
 
     def body(self) -> dict[str, Any]:
         """The OpenAI error object: {"error": {"message", "type", "param", "code"}}."""
@@ -105,6 +112,19 @@ class BodyTooLarge(CallerError):
     status = 413
 
 
+class RateLimited(CallerError):
+    """More per minute than may be. `kind` is requests or tokens, as OpenAI types it; `wait` is seconds until it would
+    fit, `told` the headers that say how much there is."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, kind: str, wait: float, told: Sequence[tuple[bytes, bytes]]) -> None:
+        super().__init__(message)
+        self.type = kind
+        self.headers = [(b"retry-after", b"%d" % math.ceil(wait)), *told]
+
+
 class HeadersTooLarge(CallerError):
     """More header bytes than the gateway reads."""
 
@@ -141,6 +161,13 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "upstream_timeout"
+
+
+class KeysUnavailable(MnemeError):
+    """The registry of keys does not answer. Keys of MNEME_KEYS and MNEME_ADMIN_KEY need none and go on."""
+
+    status = 503
+    code = "keys_unavailable"
 
 
 class MemoryUnavailable(MnemeError):

@@ -41,6 +41,10 @@ class Seal:
         own = self._sign(b"session", orjson.dumps([scope.tenant, scope.user, session]))
         return f"{self.owner(scope)}/{own}"
 
+    def subject(self, scope: Scope) -> str:
+        """What a user is known by in the audit log; says nothing of who it is."""
+        return self._sign(b"subject", orjson.dumps([scope.tenant, scope.user]))
+
     def certify(self, statement: Mapping[str, Any]) -> dict[str, Any]:
         """The statement with a signature over it."""
         return {**statement, "signature": self._sign(b"certificate", _canonical(statement))}

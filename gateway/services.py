@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from gateway.admit import Keyring
 from gateway.memory.curate import Curator
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
 from gateway.seal import Seal
 from gateway.telemetry import Telemetry
+from gateway.tenants.meter import Meter
+from gateway.tenants.ports import Registry
+from gateway.tenants.ring import Ring
 from gateway.turn import Story
 from gateway.upstream.fleet import Fleet
 from gateway.visits import Visits
@@ -45,9 +47,10 @@ class Services:
 
     story: Story
     fleet: Fleet
-    keyring: Keyring
+    ring: Ring
+    meter: Meter
+    registry: Registry
     gate: Gate
-    admin_key: str
     curator: Curator
     memories: MemoryStore
     sessions: SessionStore

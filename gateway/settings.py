@@ -13,6 +13,7 @@ LOCAL_KEY = "mneme-local"
 """The key of the embedded default: one tenant, one user, accepted on loopback only."""
 
 _SECRET = 32
+_SCHEMES = ("http://", "https://", "dns+http://", "dns+https://")
 
 
 class Settings(BaseSettings):
@@ -20,7 +21,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MNEME_", frozen=True, extra="forbid", allow_inf_nan=False)
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs MNEME_KEYS.")
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs a key.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")
     data: Path = Field(Path("mneme-data"), description="Directory of the embedded stores.")
     redis_url: SecretStr = Field(
@@ -38,10 +39,18 @@ class Settings(BaseSettings):
     secret: SecretStr = Field(
         SecretStr(""), description="At least 32 characters that salts and certificates come from, the same everywhere."
     )
-    upstream: str = Field("", description="Base URL of an OpenAI-compatible server; empty starts the embedded reader.")
+    upstream: str = Field(
+        "",
+        description="Base URL of an OpenAI-compatible server, or of replicas, with commas; empty: the embedded reader.",
+    )
     upstream_key: SecretStr = Field(SecretStr(""), description="Bearer key that the upstream wants, if any.")
     workers: SecretStr = Field(
         SecretStr(""), description="JSON: names that callers may use as a model, and the worker, model and KV policy."
+    )
+    affinity_header: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Header that tells the upstream, by a digest, which conversation it is; for a router behind us.",
     )
     warm: bool = Field(
         False, description="Have the worker compute a prompt that compaction will begin anew, ahead of it."
@@ -83,8 +92,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
-        if not self.keys.get_secret_value() and not self.on_loopback:
-            raise ValueError(f"MNEME_HOST={self.host} is not loopback: set MNEME_KEYS before anyone else can reach it")
+        if not (self.keys.get_secret_value() or self.admin_key.get_secret_value() or self.on_loopback):
+            raise ValueError(
+                f"MNEME_HOST={self.host} is not loopback: set MNEME_KEYS, or MNEME_ADMIN_KEY to issue keys with, "
+                "before anyone else can reach it"
+            )
         if self.embedder == "http" and not (self.embedder_url and self.embedder_model):
             raise ValueError("MNEME_EMBEDDER=http needs MNEME_EMBEDDER_URL and MNEME_EMBEDDER_MODEL")
         if 0 < len(self.secret.get_secret_value()) < _SECRET:
@@ -95,7 +107,7 @@ class Settings(BaseSettings):
             )
         if self.qdrant_written > self.qdrant_replicas:
             raise ValueError("MNEME_QDRANT_WRITTEN asks for more copies than MNEME_QDRANT_REPLICAS makes")
-        if self.upstream and not self.upstream.startswith(("http://", "https://")):
+        if not all(url.strip().startswith(_SCHEMES) for url in self.upstream.split(",") if self.upstream):
             raise ValueError(f"MNEME_UPSTREAM={self.upstream} must start with http:// or https://")
         if self.otlp_endpoint and not self.otlp_endpoint.startswith(("http://", "https://")):
             raise ValueError("MNEME_OTLP_ENDPOINT must start with http:// or https://")
@@ -107,6 +119,11 @@ class Settings(BaseSettings):
     def shared(self) -> bool:
         """Whether everything that is remembered lies where other processes can reach it too."""
         return bool(self.redis_url.get_secret_value() and self.qdrant_url)
+
+    @property
+    def local_only(self) -> bool:
+        """Whether there is the local key, which everybody knows."""
+        return self.on_loopback and not self.keys.get_secret_value()
 
     @property
     def on_loopback(self) -> bool:

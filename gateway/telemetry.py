@@ -43,6 +43,7 @@ class Telemetry:
         self.turns = self._counter("turns", "Turns journalled, by how they ended", "ending")
         self.indexed = self._counter("indexed", "Turns indexed by the writer", "result")
         self.index_lag = self._histogram("index_lag_seconds", "From the question of a turn to its indexing", _LAGS)
+        self.limits = self._counter("limits", "Requests beyond a limit, or let through unchecked", "outcome")
         self.warmed = self._counter("warmed", "Prompts computed ahead of a compaction, by how it ended", "result")
         self.running = 0
         self._gauge("requests_in_flight", "Requests that are being answered").set_function(lambda: self.running)

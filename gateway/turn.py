@@ -21,6 +21,7 @@ from gateway.relay import Client, is_stream, plain_coding, relay, relay_and_lear
 from gateway.remember import Known, Rememberer
 from gateway.scribe import Scribe
 from gateway.telemetry import Telemetry
+from gateway.tenants.quotas import Quotas
 from gateway.upstream.client import Answer, Body
 from gateway.warm import Foresee
 
@@ -35,6 +36,7 @@ class Story:
     rememberer: Rememberer
     scribe: Scribe
     retainer: Retainer
+    quotas: Quotas
     telemetry: Telemetry
     policies: Mapping[str, Policy]
     default_policy: str
@@ -64,6 +66,7 @@ class Story:
             )
         if question is None:
             return await self._pass_on(ask, stripped(request), tale, client)
+        question = await self.quotas.held_to(question, key, tale)
         self.scribe.expect(question, ask.worker)
         with self.telemetry.verb("recall", tale.millis):
             known = await self.rememberer.remember(question, tale)
@@ -88,7 +91,7 @@ class Story:
         try:
             with self.telemetry.tracer.asking(ask.path, ask.worker.url, {}) as span:
                 headers = self.telemetry.tracer.onward(ask.headers)
-                async with ask.worker.upstream.send(ask.method, ask.path, headers, body) as answer:
+                async with ask.send(headers, body) as answer:
                     broke = await relay(answer, client, tale.headers())
                 span.ended(answer.status, broke)
         except UpstreamError as failed:
@@ -123,12 +126,12 @@ class Story:
         self, ask: Ask, question: Question, known: Known, prompt: Prompt, tale: Tale
     ) -> AsyncIterator[Answer]:
         """The worker's answer; if it refuses the prompt as we made it, its answer to the client's own prompt."""
-        headers, upstream = plain_coding(self.telemetry.tracer.onward(ask.headers)), ask.worker.upstream
-        async with upstream.send(ask.method, ask.path, headers, prompt.body) as answer:
+        headers = plain_coding(self.telemetry.tracer.onward(ask.headers))
+        async with ask.send(headers, prompt.body) as answer:
             if prompt.plain is None or answer.status not in _REFUSALS:
                 yield answer
                 return
-        async with upstream.send(ask.method, ask.path, headers, prompt.plain) as second:
+        async with ask.send(headers, prompt.plain) as second:
             tale.count = tale.tokens = 0
             if second.status == 200:
                 tale.skip("refused-by-worker")

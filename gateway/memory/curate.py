@@ -1,7 +1,8 @@
 """The one place where memories change: index turns, edit, delete, forget. Knows no HTTP and no policy's name.
 
-One lock serialises all of it, because indexing a turn also rewrites its neighbours: without the lock, an edit or a
-deletion between that reading and that writing would be undone.
+Whoever changes a user's memories has the user to themselves, whatever process they are in: indexing a turn also
+rewrites its neighbours, and an edit or a deletion between that reading and that writing would be undone. Indexing has
+the users whose turns it claimed; all else holds them.
 """
 
 import asyncio
@@ -32,14 +33,15 @@ class Curator:
     embedder: Embedder
     policy: Policy
     clock: Callable[[], float]
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Two claims of one journal may give the same turns.
+    _indexing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def index(self, limit: int, only: Sequence[str] = ()) -> tuple[Turn, ...]:
         """Claim up to `limit` due turns, index them, mark them done; the turns. Raises with nothing marked.
 
         `only` narrows the claim to these turn ids: how a poisonous turn is found among healthy ones.
         """
-        async with self._lock:
+        async with self._indexing:
             claimed = await self.journal.claim(limit)
             turns = tuple(t for t in claimed if not only or t.id in only)
             groups: dict[Group, list[Turn]] = {}
@@ -53,20 +55,17 @@ class Curator:
 
     async def add(self, memories: Sequence[Memory]) -> None:
         """Insert or replace memories of any scopes, with their vectors, and freshen their neighbours."""
-        async with self._lock:
-            groups: dict[Group, list[Memory]] = {}
-            for memory in memories:
-                groups.setdefault((memory.scope, memory.session), []).append(memory)
-            for (scope, session), members in groups.items():
-                said = {memory.id: memory.text for memory in members}
-                replaced = [m.id for m in await self.memories.get(scope, [*said]) if m.text != said[m.id]]
-                await self._write(scope, session, members)
-                if replaced:
-                    await self._unplace(scope, replaced)
+        scopes: dict[Scope, dict[str, list[Memory]]] = {}
+        for memory in memories:
+            scopes.setdefault(memory.scope, {}).setdefault(memory.session, []).append(memory)
+        for scope, sessions in scopes.items():
+            async with self.journal.hold(scope):
+                for session, members in sessions.items():
+                    await self._add(scope, session, members)
 
     async def edit(self, scope: Scope, id: str, change: Callable[[Memory], Memory]) -> Memory | None:
         """Apply `change` to the current version and store it as the next one; None if there is no such memory."""
-        async with self._lock:
+        async with self.journal.hold(scope):
             found = await self.memories.get(scope, [id])
             if not found:
                 return None
@@ -78,7 +77,7 @@ class Curator:
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
         """Remove memories, and turns not indexed yet, with their evidence and every copy in placements, traces and the
         vectors of neighbours; how many there were."""
-        async with self._lock:
+        async with self.journal.hold(scope):
             found = await self.memories.get(scope, ids)
             sources = sorted({source for memory in found for source in memory.sources} | set(ids))
             waiting = sorted(set(ids) - {memory.id for memory in found})
@@ -93,7 +92,7 @@ class Curator:
 
     async def forget(self, scope: Scope) -> dict[str, int]:
         """Remove the user from every store; how much each one held."""
-        async with self._lock:
+        async with self.journal.hold(scope):
             await self.embedder.forget()
             return {
                 "turns": await self.journal.forget(scope),
@@ -103,17 +102,23 @@ class Curator:
 
     async def held(self, scope: Scope) -> dict[str, int]:
         """How much every store holds of the user, under the names that `forget` gives."""
-        async with self._lock:
-            return {
-                "turns": await self.journal.count(scope),
-                "memories": await self.memories.count(scope),
-                "sessions": await self.sessions.count(scope),
-            }
+        return {
+            "turns": await self.journal.count(scope),
+            "memories": await self.memories.count(scope),
+            "sessions": await self.sessions.count(scope),
+        }
 
     async def ping(self) -> None:
         """Raise MemoryUnavailable unless what indexing needs answers."""
         await self.memories.ping()
         await self.embedder.ping()
+
+    async def _add(self, scope: Scope, session: str, members: Sequence[Memory]) -> None:
+        said = {memory.id: memory.text for memory in members}
+        replaced = [m.id for m in await self.memories.get(scope, [*said]) if m.text != said[m.id]]
+        await self._write(scope, session, members)
+        if replaced:
+            await self._unplace(scope, replaced)
 
     async def _unedited(self, scope: Scope, fresh: Sequence[Memory]) -> list[Memory]:
         """Those that nobody edited: a turn told again must not undo what was made of it."""

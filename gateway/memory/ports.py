@@ -5,6 +5,7 @@ strings that may hold any character. All calls are safe to make concurrently.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -130,11 +131,20 @@ class Journal(Protocol):
 
     async def claim(self, limit: int) -> list[Turn]:
         """Up to `limit` pending turns that are due, oldest first. Between claims of one journal it is no lock: the same
-        turns come again until they are done or fail.
+        turns come again until they are done or fail, or somebody waits to hold their user: then the claim lets go.
 
         Where several processes may share a journal it is a lease on the users whose turns these are: no other process
         is given any of theirs until they are done or fail, or this process has died and its lease is over. Elsewhere:
         one writer per journal.
+        """
+
+    def hold(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        """While it is held no claim is given turns of this scope, in whatever process, and nobody else holds it. Not to
+        be entered again from within.
+
+        Waits for who has the user now. MemoryUnavailable when they do not come to an end, and when the journal could
+        not be told in time that the holder lives: then the block is cancelled. A holder that died holds only until its
+        lease is over.
         """
 
     async def done(self, turns: Sequence[Turn]) -> None:

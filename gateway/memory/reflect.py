@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from gateway.errors import MnemeError
+from gateway.errors import MemoryUnavailable, MnemeError, StoreAway
 from gateway.memory.curate import Curator
 from gateway.memory.ports import Journal
 from gateway.memory.records import Turn
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _BATCH = 32
 _ATTEMPTS = 5
+_SLOW_ATTEMPTS = 1000  # of a store that answers when it is looked at, and too late when it is written to: some hours
 _DELAY = 2.0
 
 
@@ -88,7 +89,10 @@ class Writer:
         try:
             return await self._index((turn.id,))
         except Exception as failed:  # noqa: BLE001  # whatever it is, it is this turn's and is kept with it
-            dead = await self.journal.fail(turn, f"{type(failed).__name__}: {failed}", attempts=_ATTEMPTS, delay=_DELAY)
+            if isinstance(failed, MemoryUnavailable):
+                await self.curator.ping()  # unless memory has gone away since the last look
+            attempts = _SLOW_ATTEMPTS if isinstance(failed, StoreAway) else _ATTEMPTS
+            dead = await self.journal.fail(turn, f"{type(failed).__name__}: {failed}", attempts=attempts, delay=_DELAY)
             self.count("dead" if dead else "failed", 1)
             return False
 

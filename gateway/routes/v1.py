@@ -9,9 +9,11 @@ from typing import Any
 
 from gateway.ask import Ask
 from gateway.errors import BodyTimeout, BodyTooLarge, HeadersTooLarge, MnemeError, NotAllowed
+from gateway.routes.conversation import conversation
 from gateway.routes.host import is_local
 from gateway.routes.inbox import ClientGone, Inbox, Receive, while_here
 from gateway.services import Gate, Services
+from gateway.tenants.meter import Toll
 from gateway.upstream.client import Headers
 from gateway.visits import Visit
 from gateway.wire import envelope
@@ -29,6 +31,7 @@ _ROUTES = {
 # A small body is held, so that it can be sent again when a pooled connection turns out to be dead.
 _HELD = 1 << 16
 _NOT_MODIFIED = 304
+_RATES = b"x-ratelimit-"
 
 
 class V1:
@@ -63,7 +66,7 @@ class V1:
     ) -> None:
         services, headers = self._services, scope["headers"]
         _check(headers, fields, services.gate)
-        key = services.keyring.find(fields.get(b"authorization"))
+        key, purse = await services.ring.find(fields.get(b"authorization"))
         visit.tenant = key.tenant
         method, path = scope["method"], scope["raw_path"].partition(b"?")[0][_PREFIX:].decode("latin-1")
         query = scope["query_string"].decode("latin-1")
@@ -71,35 +74,48 @@ class V1:
         if path == _MODELS and method == "GET" and services.fleet.speaks:
             return await client.tell(200, await services.fleet.listing())
         chats = path == _CHAT and method == "POST"
-        named = bool(services.fleet.aliases) and (chats or _is_json(method, fields))
+        asks = chats or _is_json(method, fields)
+        named = asks and bool(services.fleet.aliases)
         inbox = Inbox(receive, services.gate.body_timeout)
         body = await inbox.read(services.gate.body_limit if chats or named else _HELD)
-        worker = services.fleet.default
-        if named:
-            worker, body = services.fleet.route(path, body)
-        ask = Ask(method, target, headers, fields, body, worker, visit.request)
-        story = services.story.tell(ask, key, client) if chats else services.story.pass_through(ask, client)
-        await while_here(story, inbox, client.answered)
+        client.toll = await services.meter.admit(purse, body, speaks=asks)
+        try:
+            whose = conversation(services.seal.secret, key, fields, body) if services.fleet.wants_key else None
+            if asks:
+                passage, body = services.fleet.route(path, body, whose)
+            else:
+                passage = services.fleet.passage(services.fleet.default, whose)
+            ask = Ask(method, target, headers, fields, body, passage, visit.request)
+            story = services.story.tell(ask, key, client) if chats else services.story.pass_through(ask, client)
+            await while_here(story, inbox, client.answered)
+        finally:
+            await services.meter.settle(client.toll)
         return None
 
 
 class AsgiClient:
-    """The client behind an ASGI `send`; what it is answered stands in the `visit`."""
+    """The client behind an ASGI `send`; what it is answered stands in the `visit`. `toll` is what the request has paid,
+    where it had to."""
 
     def __init__(self, send: Send, visit: Visit) -> None:
         self._send = send
         self._visit = visit
+        self.toll: Toll | None = None
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head."""
         self._visit.status = status
         if status == _NOT_MODIFIED:  # it may tell a length and has no body; uvicorn would hold it to its word
             headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
+        if self.toll:  # what the worker says of limits is about us, not about its caller
+            headers = [pair for pair in headers if not pair[0].lower().startswith(_RATES)] + self.toll.told
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a piece of the body; with more=False the last one."""
         self._visit.whole = not more
+        if self.toll:
+            self.toll.heard(chunk)
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     def answered(self) -> bool:
@@ -113,7 +129,7 @@ class AsgiClient:
         status, body = envelope.render(error)
         # What is left of the body is not waited for.
         more = ((b"connection", b"close"),) if isinstance(error, BodyTimeout | BodyTooLarge) else ()
-        await self.tell(status, body, *more)
+        await self.tell(status, body, *more, *error.headers)
 
     async def tell(self, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
         """An answer of our own, in JSON."""

@@ -1,6 +1,7 @@
 """One worker over HTTP: sends bytes, yields bytes, maps every transport error. Never looks inside a body."""
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -87,11 +88,12 @@ class _Request:
 class Upstream:
     """Connections to one base URL such as http://127.0.0.1:8000/v1; those at rest are kept for a while.
 
-    SettingsRefused when the URL or the key cannot be used.
+    SettingsRefused when the URL or the key cannot be used. `at` is the address to connect to, where the URL's host has
+    several.
     """
 
-    def __init__(self, base_url: str, key: str, patience: Patience) -> None:
-        self._origin = Origin.read(base_url, key)
+    def __init__(self, base_url: str, key: str, patience: Patience, at: str = "") -> None:
+        self._origin = Origin.read(base_url, key, at)
         self._patience = patience
         self._resting: list[tuple[float, Line]] = []
         self._busy: set[Line] = set()
@@ -101,6 +103,10 @@ class Upstream:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Cut all connections."""
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -112,23 +118,31 @@ class Upstream:
 
     @asynccontextmanager
     async def send(
-        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], body: Body, *, beside: bool = False
+        self,
+        method: str,
+        path: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        body: Body,
+        *,
+        beside: bool = False,
+        within: float = math.inf,
     ) -> AsyncIterator[Answer]:
         """One request. `path` begins after the base URL, or after what stands before its /v1 when it is to go `beside`,
-        and may carry a query, both as raw text.
+        and may carry a query, both as raw text. `within` is how many seconds connecting may take at most.
 
         Asks again only when nothing can have been done: the connection was an old one that the worker had already
         closed, and not one byte came back. What the body's own source raises comes out as it is. BadRequest when
         method, path or headers would not stay what they are on the wire.
         """
         request = self._request(method, path, headers, body, self._origin.site if beside else self._origin.root)
-        line = self._rested() or await self._connect()
+        within = min(within, self._patience.connect)
+        line = self._rested() or await self._connect(within)
         try:
             try:
                 await self._ask(line, request)
             except _StaleConnection:
                 await self._leave(line)
-                line = await self._connect()
+                line = await self._connect(within)
                 await self._ask(line, request)
             yield self._answer(line)
         finally:
@@ -144,8 +158,11 @@ class Upstream:
         except NotHttp as broke:
             raise UpstreamBroke(_NOT_HTTP) from broke
         except ConnectionError as broke:
-            if line.used and not line.heard and isinstance(request.body, bytes):
-                raise _StaleConnection("The worker had closed an idle connection.") from broke
+            if not line.heard and isinstance(request.body, bytes):
+                if line.used:
+                    raise _StaleConnection("The worker had closed an idle connection.") from broke
+                if not line.sent:
+                    raise Unsent("The worker closed the connection before it had the whole request.") from broke
             raise UpstreamBroke("The worker closed the connection before it answered.") from broke
 
     def _answer(self, line: Line) -> Answer:
@@ -154,10 +171,8 @@ class Upstream:
             raise UpstreamBroke(_NOT_HTTP)
         return answer
 
-    async def _connect(self) -> Line:
-        return await self._origin.connect(
-            lambda: Line(self._patience.first_byte, self._patience.idle), self._patience.connect
-        )
+    async def _connect(self, within: float) -> Line:
+        return await self._origin.connect(lambda: Line(self._patience.first_byte, self._patience.idle), within)
 
     async def _leave(self, line: Line) -> None:
         """Nothing more is wanted of it; if it is whole, it rests until it is asked again."""
@@ -209,6 +224,10 @@ class Upstream:
         elif not told and (size or method not in _NO_BODY_EXPECTED):
             kept.append(b"content-length: %d" % (size or 0))
         return _Request(_head(method, root, path, kept), body, chunked, method == "HEAD")
+
+
+class Unsent(UpstreamBroke):
+    """The worker has not got the whole request, and said nothing: it cannot have acted on it."""
 
 
 class _StaleConnection(UpstreamBroke):

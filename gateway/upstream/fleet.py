@@ -4,6 +4,7 @@ Rule: a name is answered as the list of models shows it, or refused. It never ge
 """
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ import orjson
 from gateway.errors import BodyTooLarge, ModelNotFound, UpstreamUnreachable
 from gateway.upstream.aliases import Alias
 from gateway.upstream.client import Body
+from gateway.upstream.passage import Passage
+from gateway.upstream.pool import Fit, Pool, anyone
 from gateway.upstream.worker import Card, Kv, Worker
 from gateway.wire import body as wire
 
@@ -22,8 +25,10 @@ _GENERATING = frozenset(("/chat/completions", "/completions", "/responses", "/me
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Who answers for an alias: a worker, the model's name there, and the KV policy to ask of it ("" for its own)."""
+    """Who answers for an alias: a pool, a worker that speaks for it, the model's name there, and the KV policy to ask
+    of it ("" for its own)."""
 
+    pool: Pool
     worker: Worker
     model: str
     policy: str
@@ -40,50 +45,74 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """`workers`, of which the first is the default; `aliases` by name, and in `homes` those that name a worker."""
+    """`pools`, of which the first is the default; `aliases` by name, and in `homes` those that name a pool. `header` is
+    the one in which a worker is told whose conversation it is ("" for none); `connect` how long, in seconds, a request
+    may take to get a connection."""
 
-    workers: Sequence[Worker]
+    pools: Sequence[Pool]
     aliases: Mapping[str, Alias]
-    homes: Mapping[str, Worker]
+    homes: Mapping[str, Pool]
+    header: bytes = b""
+    connect: float = math.inf
 
     @property
-    def default(self) -> Worker:
+    def default(self) -> Pool:
         """Whom a name goes to that nobody else is known to have."""
-        return self.workers[0]
+        return self.pools[0]
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """All replicas of all pools, the default one's first."""
+        return list(dict.fromkeys(worker for pool in self.pools for worker in pool.replicas))
 
     @property
     def speaks(self) -> bool:
         """Whether the list of models is ours to tell, because the default worker's own would not say all."""
-        return bool(self.aliases) or self.default.kv is not None
+        return bool(self.aliases) or any(worker.kv is not None for worker in self.default.replicas)
 
-    def route(self, path: str, body: Body) -> tuple[Worker, Body]:
-        """Who is to answer a JSON body sent to `path` under /v1, and the body as that worker is to get it.
+    @property
+    def wants_key(self) -> bool:
+        """Whether it matters which conversation a request belongs to."""
+        return bool(self.header) or any(pool.spreads for pool in self.pools)
 
-        ModelNotFound, or UpstreamUnreachable while nobody can know; BodyTooLarge when it is not held, so that its model
-        cannot be read; NotSpliceable when an alias stands in a body with doubled members.
+    def route(self, path: str, body: Body, key: bytes | None = None) -> tuple[Passage, Body]:
+        """Who is to answer a body sent to `path` under /v1, and the body as that worker is to get it. `key` is the
+        conversation's, at most 64 bytes.
+
+        ModelNotFound, or UpstreamUnreachable while nobody can know; BodyTooLarge when it is not held, so that an alias
+        in it cannot be read; NotSpliceable when an alias stands in a body with doubled members.
         """
-        if not isinstance(body, bytes):
+        if not isinstance(body, bytes) and self.aliases:
             raise BodyTooLarge("The body is too large to find its model in, which MNEME_WORKERS needs.")
+        if not isinstance(body, bytes) or not (self.aliases or self.default.spreads):
+            return self.passage(self.default, key), body
         name = wire.model_of(body)
         if name is None:
-            return self.default, body
+            return self.passage(self.default, key), body
         if name not in self.aliases:
-            return self._owner(name), body
+            return self.passage(self._owner(name), key, lambda worker: name in worker.cards), body
         seat = self.seat(name)
         asks = seat.policy and path.partition("?")[0] in _GENERATING
-        return seat.worker, wire.readdressed(body, seat.model, {"kv_policy": seat.policy} if asks else {})
+        sent = wire.readdressed(body, seat.model, {"kv_policy": seat.policy} if asks else {})
+        return self.passage(seat.pool, key, self._like(name, seat)), sent
+
+    def passage(self, pool: Pool, key: bytes | None, fit: Fit = anyone) -> Passage:
+        """A request's way to one of the pool's replicas."""
+        return Passage(pool, pool.choose(key, fit), key, fit, self.header, self.connect)
 
     def seat(self, name: str) -> Seat:
         """Who answers for this alias; its own policy rather than one that is only asked for, the default worker first.
         ModelNotFound, or UpstreamUnreachable while nobody can know."""
         alias, home = self.aliases[name], self.homes.get(name)
-        asked = [home] if home else self.workers
-        able = [worker for worker in asked if _serves(worker, alias, sure=home is not None)]
-        able.sort(key=lambda worker: worker.kv is not None and worker.kv.policy != alias.policy)
-        if able and (model := alias.model or able[0].first):
-            offered = able[0].kv.per_request if able[0].kv else ()
-            return Seat(able[0], model, alias.policy if alias.policy in offered else "")
-        if not all(worker.told for worker in asked):
+        asked = [home] if home else self.pools
+        found = ((pool, pool.first(lambda worker: _serves(worker, alias, sure=home is not None))) for pool in asked)
+        able = [(pool, worker) for pool, worker in found if worker is not None]
+        able.sort(key=lambda pair: pair[1].kv is not None and pair[1].kv.policy != alias.policy)
+        if able and (model := alias.model or able[0][1].first):
+            pool, worker = able[0]
+            offered = worker.kv.per_request if worker.kv else ()
+            return Seat(pool, worker, model, alias.policy if alias.policy in offered else "")
+        if not all(pool.told for pool in asked):
             raise UpstreamUnreachable("The worker of this model has not been reached yet.")
         under = f" under the KV policy {alias.policy!r}" if alias.policy else ""
         raise ModelNotFound(f"No worker serves the model {name!r}{under}.", param="model")
@@ -118,9 +147,9 @@ class Fleet:
 
     async def forget(self, salt: str, owner: str) -> int:
         """Have all workers that keep sessions remove an owner's; how many files it was. UpstreamError, after all were
-        asked, if one of them does not say that it has."""
-        keeping = [worker.forget(salt, owner) for worker in self.workers if worker.kv and worker.kv.sessions]
-        counts = await asyncio.gather(*keeping, return_exceptions=True)
+        asked, if one of them does not say that it has. A replica that told nothing yet is taken for one of its kind."""
+        kept = dict.fromkeys(worker for pool in self.pools for worker in _keeping(pool.replicas))
+        counts = await asyncio.gather(*(worker.forget(salt, owner) for worker in kept), return_exceptions=True)
         for count in counts:
             if isinstance(count, BaseException):
                 raise count
@@ -129,20 +158,34 @@ class Fleet:
     async def watch(self) -> None:
         """Ask all of them now and then, for as long as this runs."""
         async with asyncio.TaskGroup() as tasks:
-            for worker in self.workers:
-                tasks.create_task(worker.watch())
+            for watched in dict.fromkeys(each for pool in self.pools for each in pool.watched):
+                tasks.create_task(watched.watch())
 
     async def ping(self) -> None:
-        """UpstreamError unless all workers beside the default one answer."""
-        for failed in await asyncio.gather(*(w.ping() for w in self.workers[1:]), return_exceptions=True):
+        """UpstreamError unless all pools beside the default one answer."""
+        for failed in await asyncio.gather(*(pool.ping() for pool in self.pools[1:]), return_exceptions=True):
             if failed is not None:
                 raise failed
 
-    def _owner(self, model: str) -> Worker:
+    def _like(self, name: str, seat: Seat) -> Fit:
+        """Who may answer in place of the one that speaks for an alias."""
+        alias, sure, like = self.aliases[name], name in self.homes, seat.worker.likeness
+        return lambda worker: worker.likeness == like and _serves(worker, alias, sure=sure)
+
+    def _owner(self, model: str) -> Pool:
         """Of those that have the model the first, as in the list; the default one while it may have it."""
-        if not self.default.told or model in self.default.cards:
+        if not self.default.told or _lists(self.default, model):
             return self.default
-        return next((worker for worker in self.workers[1:] if model in worker.cards), self.default)
+        return next((pool for pool in self.pools[1:] if _lists(pool, model)), self.default)
+
+
+def _lists(pool: Pool, model: str) -> bool:
+    return any(model in worker.cards for worker in pool.replicas)
+
+
+def _keeping(replicas: Sequence[Worker]) -> list[Worker]:
+    keeps = any(worker.kv is not None and worker.kv.sessions for worker in replicas)
+    return [w for w in replicas if (w.kv.sessions if w.kv is not None else keeps and not w.told)]
 
 
 def _serves(worker: Worker, alias: Alias, *, sure: bool) -> bool:

@@ -98,6 +98,11 @@ class Line(asyncio.Protocol):
         return data
 
     @property
+    def sent(self) -> bool:
+        """Whether the whole request is on its way."""
+        return self._sent
+
+    @property
     def drained(self) -> bool:
         """Whether `read` has nothing more to give."""
         return self.ended and not self._body

@@ -20,16 +20,17 @@ _HEAD_START = 0.25
 @dataclass(frozen=True, slots=True)
 class Origin:
     """`root` is the path that every target begins with; `headers` are lines that every request to it has: its name, and
-    who we are. `tls` is None for plain HTTP."""
+    who we are. `tls` is None for plain HTTP, `at` the one address to connect to ("" for all that the host has)."""
 
     host: str
     port: int
     root: bytes
     headers: tuple[bytes, ...]
     tls: ssl.SSLContext | None
+    at: str = ""
 
     @classmethod
-    def read(cls, base_url: str, key: str) -> "Origin":
+    def read(cls, base_url: str, key: str, at: str = "") -> "Origin":
         """A URL such as http://127.0.0.1:8000/v1, and the bearer key that the worker wants, if any; without one, a user
         in the URL is told by basic authentication. SettingsRefused when it cannot be used. Trusts whom the system
         trusts, or SSL_CERT_FILE and SSL_CERT_DIR."""
@@ -43,7 +44,8 @@ class Origin:
         if any(byte < 32 or byte == 127 for line in headers for byte in line):
             raise SettingsRefused("The upstream's key holds a line break or another control character.")
         root = quote(url.path.rstrip("/"), safe="/%:@!$&'()*+,;=~").encode()
-        return cls(host, port, root, tuple(headers), ssl.create_default_context() if url.scheme == "https" else None)
+        tls = ssl.create_default_context() if url.scheme == "https" else None
+        return cls(host, port, root, tuple(headers), tls, at)
 
     @property
     def site(self) -> bytes:
@@ -68,7 +70,7 @@ class Origin:
     async def _addresses(self) -> list[str]:
         """Both families in turn, in the order that the system prefers."""
         try:
-            return [str(ipaddress.ip_address(self.host))]
+            return [str(ipaddress.ip_address(self.at or self.host))]
         except ValueError:
             found = await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         first = [address[0] for family, _, _, _, address in found if family == found[0][0]]

@@ -24,7 +24,7 @@ _ASK_SECONDS = 5.0
 _AGAIN_SECONDS = 60.0
 _JSON: Headers = [(b"content-type", b"application/json")]
 
-_Key = tuple[str, bytes]
+_Key = tuple[str, bytes, bytes]
 
 
 class _Tokenized(msgspec.Struct):
@@ -36,8 +36,11 @@ _tokenized = msgspec.json.Decoder(_Tokenized)
 
 @dataclass(frozen=True, slots=True)
 class _Count:
+    """What a worker by this URL said, and when (the loop's clock)."""
+
     tokens: int | None
     at: float
+    url: str
 
 
 class Sinks:
@@ -52,14 +55,14 @@ class Sinks:
     def expect(self, worker: Worker, head: bytes) -> None:
         """Begin to count a head that will probably be wanted."""
         key = _key(worker, head)
-        if self._due(key):
+        if self._due(key, worker):
             self._ask(key, worker, head)
 
     async def count(self, worker: Worker, head: bytes, patience: float) -> int | None:
         """Tokens of the head; 0 when the worker wants none of it as a sink, None when nobody knows within `patience`
         seconds. It is asked for all the same, so that the next turn knows."""
         key = _key(worker, head)
-        if self._due(key) and (told := self._ask(key, worker, head)) and patience > 0:
+        if self._due(key, worker) and (told := self._ask(key, worker, head)) and patience > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await told.wait()
@@ -71,13 +74,15 @@ class Sinks:
 
     def refuse(self, worker: Worker, head: bytes) -> None:
         """The worker did not take a prompt with this sink, and took one without: it is not asked for again."""
-        self._keep(_key(worker, head), 0)
+        self._keep(_key(worker, head), 0, worker)
 
-    def _due(self, key: _Key) -> bool:
-        """Whether it has no number, and was not asked for in vain just now."""
+    def _due(self, key: _Key, worker: Worker) -> bool:
+        """Whether it has no number, and this worker was not asked for it in vain just now."""
         count = self._counts.get(key)
-        now = asyncio.get_running_loop().time()
-        return count is None or (count.tokens is None and now - count.at >= _AGAIN_SECONDS)
+        if count is None:
+            return True
+        rested = asyncio.get_running_loop().time() - count.at >= _AGAIN_SECONDS
+        return count.tokens is None and (rested or count.url != worker.url)
 
     def _ask(self, key: _Key, worker: Worker, head: bytes) -> asyncio.Event | None:
         """What will be set when the worker has answered, or has not; None when too many are asked for."""
@@ -100,15 +105,17 @@ class Sinks:
         except (UpstreamError, TimeoutError, msgspec.DecodeError):
             tokens = None
         finally:
-            self._keep(key, tokens)
+            self._keep(key, tokens, worker)
             self._asked.pop(key).set()
 
-    def _keep(self, key: _Key, tokens: int | None) -> None:
-        self._counts[key] = _Count(tokens, asyncio.get_running_loop().time())
+    def _keep(self, key: _Key, tokens: int | None, worker: Worker) -> None:
+        self._counts[key] = _Count(tokens, asyncio.get_running_loop().time(), worker.url)
         self._counts.move_to_end(key)
         if len(self._counts) > _KEPT:
             self._counts.popitem(last=False)
 
 
 def _key(worker: Worker, head: bytes) -> _Key:
-    return worker.url, hashlib.blake2b(head, digest_size=16).digest()
+    """Replicas that report the same count the same."""
+    like = (worker.group, worker.likeness) if worker.group else (worker.url, b"")
+    return *like, hashlib.blake2b(head, digest_size=16).digest()

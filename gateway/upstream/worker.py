@@ -15,6 +15,7 @@ import orjson
 
 from gateway.errors import UpstreamBroke, UpstreamError
 from gateway.upstream.client import Headers, Upstream
+from gateway.upstream.standing import Standing, State
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ _REFRESH_KV_SECONDS = 10.0  # restarted without its policy, it would ignore that
 _RETRY_SECONDS = 2.0
 _KV_SECONDS = 1.0
 _GLANCE_SECONDS = 1.5
+_LOOK_SECONDS = 10.0
 _JSON: Headers = [(b"content-type", b"application/json")]
 _SALTED = frozenset(("vllm", "mneme"))
 _NOT_SERVING = frozenset((401, 403))
@@ -56,6 +58,10 @@ class Kv(msgspec.Struct, frozen=True):
     vllm: str = ""
     sessions: bool = False
 
+    def likeness(self) -> bytes:
+        """The same for workers that differ in their processes only."""
+        return msgspec.json.encode(msgspec.structs.replace(self, processes=()), order="sorted")
+
 
 class _Forgotten(msgspec.Struct):
     files: int
@@ -65,24 +71,48 @@ _report = msgspec.json.Decoder(Kv)
 _forgotten = msgspec.json.Decoder(_Forgotten)
 
 
-@dataclass
+@dataclass(eq=False)
 class Worker:
-    """`url` is its base URL; `fixed` the window of all its models in tokens, or 0 to believe what it tells. `cards` are
-    its models by id, `kv` is None for a stock worker; `told` that both were heard at least once."""
+    """`url` is its base URL; `fixed` the window of all its models in tokens, or 0 to believe what it tells; `group` the
+    name that it shares with its fellow replicas. `cards` are its models by id, `kv` is None for a stock worker; `told`
+    that both were heard at least once."""
 
     upstream: Upstream
     url: str
     fixed: int = 0
+    group: str = ""
+    standing: Standing = field(default_factory=Standing, init=False)
     cards: Mapping[str, Card] = field(default_factory=dict, init=False)
     kv: Kv | None = field(default=None, init=False)
     told: bool = field(default=False, init=False)
     reachable: bool = field(default=False, init=False)
+    _doubted: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     @property
     def shown(self) -> str:
         """Its URL without the credentials that may stand in it."""
         url = urlsplit(self.url)
         return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
+
+    @property
+    def state(self) -> State:
+        """What keeps requests from it, if anything."""
+        if self.standing.draining:
+            return "draining"
+        if not self.reachable:
+            return "unreachable"
+        breaker = self.standing.breaker.state
+        return "ready" if breaker == "closed" else breaker
+
+    @property
+    def takes(self) -> bool:
+        """Whether a new request may go there."""
+        return self.reachable and not self.standing.draining and self.standing.breaker.admits
+
+    @property
+    def likeness(self) -> bytes:
+        """The same for fellow replicas to which the same prompt may be sent."""
+        return self.kv.likeness() if self.kv is not None else b""
 
     @property
     def first(self) -> str:
@@ -124,14 +154,25 @@ class Worker:
         return -(-tokens // block) * block if block else tokens
 
     async def watch(self) -> None:
-        """Ask now and then, for as long as this runs; a worker may be restarted with another model or policy."""
+        """Ask now and then, and whenever it is in doubt, for as long as this runs; a worker may be restarted with
+        another model or policy."""
         while True:
             try:
-                await self.look()
-            except UpstreamError as away:
-                log.debug("%s does not tell its models: %s", self.shown, away.message)
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self.look()
+            except (UpstreamError, TimeoutError) as away:
+                self.reachable = False
+                log.debug("%s does not tell its models: %s", self.shown, away)
             refresh = _REFRESH_SECONDS if self.kv is None else _REFRESH_KV_SECONDS
-            await asyncio.sleep(refresh if self.reachable and self.told else _RETRY_SECONDS)
+            self._doubted.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(refresh if self.reachable and self.told else _RETRY_SECONDS):
+                    await self._doubted.wait()
+
+    def doubt(self) -> None:
+        """Something says that it does not answer any more: have it looked at."""
+        if self.reachable:
+            self._doubted.set()
 
     async def look(self) -> None:
         """Ask now. UpstreamError when it does not answer; what it told before is kept."""
@@ -151,6 +192,7 @@ class Worker:
             async with asyncio.timeout(_GLANCE_SECONDS):
                 await self.look()
         except (UpstreamError, TimeoutError):
+            self.doubt()
             self.reachable = False
 
     async def forget(self, salt: str, owner: str) -> int:

@@ -12,14 +12,18 @@ from gateway.remember import Rememberer
 from gateway.scribe import Scribe
 from gateway.services import Gate, Services
 from gateway.settings import LOCAL_KEY, Settings
+from gateway.tenants.meter import Meter
+from gateway.tenants.quotas import Quotas
+from gateway.tenants.ring import Ring
 from gateway.turn import Story
 from gateway.upstream.aliases import Alias, located, parse_aliases
-from gateway.upstream.client import Patience, Upstream
+from gateway.upstream.client import Patience
 from gateway.upstream.embedded import embedded_reader
 from gateway.upstream.errands import Errands
 from gateway.upstream.fleet import Fleet
+from gateway.upstream.gauges import Gauges
+from gateway.upstream.muster import open_fleet
 from gateway.upstream.sinks import Sinks
-from gateway.upstream.worker import Worker
 from gateway.visits import Visits
 from gateway.warm import Warmer, blind
 from gateway.wiring.tasks import Task, working
@@ -45,6 +49,7 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
         tier = await stack.enter_async_context(open_tier(settings, telemetry.tracer))
         seal = sealed(settings)
         fleet = await _fleet(settings, aliases, stack)
+        telemetry.registry.register(Gauges(fleet))
         counting, warming = Errands(*_COUNTING), Errands(*_WARMING)
         writer = written(tier, telemetry) if writes else None
         rememberer = Rememberer(
@@ -65,6 +70,7 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
             rememberer=rememberer,
             scribe=Scribe(seal.salt, seal.session, sinks, settings.recall_deadline),
             retainer=Retainer(tier.journal, settings.redact, settings.retain_deadline),
+            quotas=Quotas(tier.memories, settings.recall_deadline),
             telemetry=telemetry,
             policies=tier.policies,
             default_policy=settings.policy,
@@ -73,15 +79,17 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
             nudge=writer.nudge if writer else _nobody,
             foresee=warmer.foresee if settings.warm else blind,
         )
-        keys = settings.keys.get_secret_value()
+        keys, local = settings.keys.get_secret_value(), settings.local_only
+        static = Keyring(parse_keys(keys, LOCAL_KEY if local else ""))
         beside: tuple[Task, ...] = (fleet.watch, counting.run, warming.run, telemetry.watch_loop)
         await stack.enter_async_context(working(writer, beside, settings.drain_seconds))
         yield Services(
             story=story,
             fleet=fleet,
-            keyring=Keyring(parse_keys(keys, LOCAL_KEY)),
-            gate=Gate(_HEADER_LIMIT, settings.body_limit, settings.body_timeout, local_only=not keys),
-            admin_key=settings.admin_key.get_secret_value(),
+            ring=Ring(static, settings.admin_key.get_secret_value(), tier.registry),
+            meter=Meter(tier.limiter, lambda outcome: telemetry.limits.labels(outcome).inc()),
+            registry=tier.registry,
+            gate=Gate(_HEADER_LIMIT, settings.body_limit, settings.body_timeout, local_only=local),
             curator=tier.curator,
             memories=tier.memories,
             sessions=tier.sessions,
@@ -93,7 +101,7 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
             visits=Visits(telemetry, lines=settings.access_log),
             pings={
                 "upstream": fleet.default.ping,
-                **({"workers": fleet.ping} if fleet.workers[1:] else {}),
+                **({"workers": fleet.ping} if fleet.pools[1:] else {}),
                 **tier.pings,
             },
             clock=time.time,
@@ -105,14 +113,15 @@ def _nobody() -> None:
 
 
 async def _fleet(settings: Settings, aliases: Mapping[str, Alias], stack: AsyncExitStack) -> Fleet:
-    """The default worker, and one for every other URL that an alias names."""
+    """The default worker's replicas, and those of every other list of URLs that an alias names."""
     default = settings.upstream or await stack.enter_async_context(embedded_reader())
-    keys = {located(alias.url): alias.key for alias in aliases.values() if alias.url}
-    keys[located(default)] = settings.upstream_key.get_secret_value()
     patience = Patience(settings.connect_timeout, settings.first_byte_timeout, settings.idle_timeout)
-    workers: dict[str, Worker] = {}
-    for url in dict.fromkeys((located(default), *keys)):
-        upstream = await stack.enter_async_context(Upstream(url, keys[url], patience))
-        workers[url] = Worker(upstream, url, settings.context_tokens)
-    homes = {name: workers[located(alias.url)] for name, alias in aliases.items() if alias.url}
-    return Fleet(tuple(workers.values()), aliases, homes)
+    opening = open_fleet(
+        located(default),
+        settings.upstream_key.get_secret_value(),
+        aliases,
+        patience,
+        window=settings.context_tokens,
+        header=settings.affinity_header,
+    )
+    return await stack.enter_async_context(opening)

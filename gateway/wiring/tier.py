@@ -24,12 +24,18 @@ from gateway.memory.words import Words
 from gateway.seal import Seal, open_secret
 from gateway.services import Ping
 from gateway.settings import Settings
+from gateway.tenants.ports import Limiter, Registry
+from gateway.tenants.rates import LocalLimiter
+from gateway.tenants.stores.sqlite import SqliteRegistry
 from gateway.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
 # Imported only where they are asked for: their clients take a second to load.
 _REDIS, _QDRANT = "gateway.memory.stores.redis", "gateway.memory.stores.qdrant"
+_TENANTS, _RATES = "gateway.tenants.stores.redis", "gateway.tenants.stores.redis_rates"
+
+Kept = tuple[Journal, SessionStore, Registry, Limiter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Tier:
     embedder: Embedder
     policies: Mapping[str, Policy]
     curator: Curator
+    registry: Registry
+    limiter: Limiter
 
     @property
     def pings(self) -> dict[str, Ping]:
@@ -51,6 +59,7 @@ class Tier:
             "sessions": self.sessions.ping,
             "journal": self.journal.ping,
             "embedder": self.embedder.ping,
+            "registry": self.registry.ping,
         }
 
 
@@ -60,13 +69,14 @@ async def open_tier(settings: Settings, tracer: Tracer) -> AsyncIterator[Tier]:
     _check_names(settings)
     async with AsyncExitStack() as stack:
         directory.make(settings.data)
-        journal, sessions = await (_redis if settings.redis_url.get_secret_value() else _sqlite)(settings, stack)
+        kept = await (_redis if settings.redis_url.get_secret_value() else _sqlite)(settings, stack)
+        journal, sessions, registry, limiter = kept
         embedder = await _embedder(settings, stack)
         memories = traced(await (_qdrant if settings.qdrant_url else _edge)(settings, embedder, stack), tracer)
         words = await _words(settings)
         known: dict[str, Policy] = {name: _named(target).over(words) for name, target in policies.TABLE.items()}
         curator = Curator(memories, sessions, journal, embedder, known[settings.policy], time.time)
-        yield Tier(memories, sessions, journal, embedder, known, curator)
+        yield Tier(memories, sessions, journal, embedder, known, curator, registry, limiter)
 
 
 def sealed(settings: Settings) -> Seal:
@@ -76,18 +86,20 @@ def sealed(settings: Settings) -> Seal:
     return Seal(secret, settings.cache_salt)
 
 
-async def _sqlite(settings: Settings, stack: AsyncExitStack) -> tuple[Journal, SessionStore]:
+async def _sqlite(settings: Settings, stack: AsyncExitStack) -> Kept:
     opening = Database.open(settings.data / "mneme.db", durability=settings.durability)
     database = await stack.enter_async_context(opening)
-    return SqliteJournal(database), SqliteSessions(database, trace_limit=settings.trace_limit)
+    sessions = SqliteSessions(database, trace_limit=settings.trace_limit)
+    return SqliteJournal(database), sessions, SqliteRegistry(database), LocalLimiter()
 
 
-async def _redis(settings: Settings, stack: AsyncExitStack) -> tuple[Journal, SessionStore]:
-    redis = import_module(_REDIS)
+async def _redis(settings: Settings, stack: AsyncExitStack) -> Kept:
+    redis, tenants, rates = (import_module(module) for module in (_REDIS, _TENANTS, _RATES))
     url = settings.redis_url.get_secret_value()
     connection = await stack.enter_async_context(redis.Connection.open(url, durability=settings.durability))
     journal: Journal = await stack.enter_async_context(redis.RedisJournal.open(connection))
-    return journal, redis.RedisSessions(connection, trace_limit=settings.trace_limit)
+    sessions = redis.RedisSessions(connection, trace_limit=settings.trace_limit)
+    return journal, sessions, tenants.RedisRegistry(connection), rates.RedisLimiter(connection)
 
 
 async def _edge(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> MemoryStore:

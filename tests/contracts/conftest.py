@@ -16,11 +16,17 @@ from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.redis import Connection, RedisJournal, RedisSessions
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from gateway.memory.stores.traced import Traced
+from gateway.tenants.ports import Limiter, Registry
+from gateway.tenants.rates import LocalLimiter
+from gateway.tenants.stores.redis import RedisRegistry
+from gateway.tenants.stores.redis_rates import RedisLimiter
+from gateway.tenants.stores.sqlite import SqliteRegistry
 from gateway.tracing import UNTRACED
 from tests.contracts.samples import DIMENSION, TRACES_KEPT
 from tests.support.embeddings import embedding_server
 from tests.support.gateway import ROOT
 from tests.support.model import Clock, ModelMemories
+from tests.support.model_tenants import ModelLimiter, ModelRegistry
 from tests.support.model_turns import ModelJournal, ModelSessions
 from tests.support.qdrant import REAL, local_store, real_store, remove_real_collections, wire_store
 from tests.support.redis_server import shared
@@ -110,6 +116,36 @@ def redis_journal(path: Path, clock: Clock) -> Opening:
     return opening
 
 
+def model_registry(_path: Path, _clock: Clock) -> Opening:
+    """The model itself."""
+    return _alive(ModelRegistry())
+
+
+def sqlite_registry(path: Path, _clock: Clock) -> Opening:
+    """One file."""
+    return _sqlite(path, SqliteRegistry)
+
+
+def redis_registry(path: Path, _clock: Clock) -> Opening:
+    """The run's server."""
+    return _over_redis(path, RedisRegistry)
+
+
+def model_limiter(_path: Path, clock: Clock) -> Opening:
+    """The model itself."""
+    return _over(lambda: ModelLimiter(clock))
+
+
+def local_limiter(_path: Path, clock: Clock) -> Opening:
+    """In this process."""
+    return _over(lambda: LocalLimiter(clock))
+
+
+def redis_limiter(path: Path, clock: Clock) -> Opening:
+    """The run's server."""
+    return _over_redis(path, lambda connection: RedisLimiter(connection, clock))
+
+
 def minilm() -> AbstractAsyncContextManager[Embedder]:
     """The packaged weights; the built graph is shared by all test runs."""
     return MiniLM.open(Source(ROOT / "build" / "test-models"))
@@ -132,6 +168,8 @@ MEMORIES = {
 }
 SESSIONS = {"model": model_sessions, "sqlite": sqlite_sessions, "redis": redis_sessions}
 JOURNALS = {"model": model_journal, "sqlite": sqlite_journal, "redis": redis_journal}
+REGISTRIES = {"model": model_registry, "sqlite": sqlite_registry, "redis": redis_registry}
+LIMITERS = {"model": model_limiter, "local": local_limiter, "redis": redis_limiter}
 EMBEDDERS = {"minilm": minilm, "http": http}
 
 
@@ -187,6 +225,26 @@ async def journal(journal_of: Opening) -> AsyncIterator[Journal]:
         yield store
 
 
+@pytest.fixture(params=REGISTRIES)
+def registry_of(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Opening:
+    """Opens one registry, again if need be."""
+    return REGISTRIES[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+async def registry(registry_of: Opening) -> AsyncIterator[Registry]:
+    """An open registry, empty."""
+    async with registry_of() as opened:
+        yield opened
+
+
+@pytest.fixture(params=LIMITERS)
+async def limiter(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[Limiter]:
+    """A limiter whose buckets are full."""
+    async with LIMITERS[request.param](tmp_path, clock)() as opened:
+        yield opened
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=EMBEDDERS)
 async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Embedder]:
     """An open embedder."""
@@ -214,3 +272,20 @@ def _sqlite(path: Path, over: Callable[[Database], Any]) -> Opening:
 
 def _redis(path: Path) -> AbstractAsyncContextManager[Connection]:
     return Connection.open(shared().url, durability="process", prefix=str(path))
+
+
+def _over_redis(path: Path, over: Callable[[Connection], Any]) -> Opening:
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        async with _redis(path) as connection:
+            yield over(connection)
+
+    return opening
+
+
+def _over(make: Callable[[], Any]) -> Opening:
+    @asynccontextmanager
+    async def opening() -> AsyncIterator[Any]:
+        yield make()
+
+    return opening

@@ -19,7 +19,7 @@ from gateway.question import read, understand
 from gateway.remember import Rememberer
 from gateway.wire import chat
 from tests.properties.bodies import TEXT
-from tests.support.workers import quiet_worker
+from tests.support.workers import quiet_worker, straight
 
 SCOPE = Scope("t", "u")
 CALL = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -73,7 +73,7 @@ class House:
         rememberer = Rememberer(Recaller(ports, ports, ports, 5.0), ports, 60.0, lambda: self.now)
         fields = {b"x-mneme-session": session.encode()} if session else {}
         worker = quiet_worker(window=self.window)
-        ask, tale = Ask("POST", "/chat/completions", [], fields, raw, worker), Tale("x", "on")
+        ask, tale = Ask("POST", "/chat/completions", [], fields, raw, straight(worker)), Tale("x", "on")
         request = read(ask, MODES["on"], tale)
         assert request
         question = understand(

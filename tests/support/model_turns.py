@@ -1,6 +1,9 @@
 """SessionStore and Journal as plain dictionaries: what the adapters are compared with. Know no file."""
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from gateway.memory.records import Dead, Lag, Page, Placed, Scope, Trace, Turn
@@ -112,6 +115,8 @@ class ModelJournal(Life):
     clock: Clock = field(default_factory=Clock)
     rows: dict[tuple[Scope, str], _Row] = field(default_factory=dict)
     claimed: dict[int, int] = field(default_factory=dict)
+    holders: Counter[Scope] = field(default_factory=Counter)
+    held: set[Scope] = field(default_factory=set)
     last: int = 0
 
     async def append(self, turn: Turn) -> int:
@@ -127,8 +132,13 @@ class ModelJournal(Life):
 
     async def claim(self, limit: int) -> list[Turn]:
         """See the port."""
-        due = [row for row in self._in("pending") if row.due <= self.clock()][:limit]
+        due = [row for row in self._in("pending") if row.due <= self.clock() and not self.holders[row.turn.scope]][
+            :limit
+        ]
         await self.ping()
+        for row in self.rows.values():
+            if self.holders[row.turn.scope]:
+                self.claimed.pop(row.turn.seq, None)
         self.claimed.update({row.turn.seq: row.revision for row in due})
         return [row.turn for row in due]
 
@@ -149,6 +159,23 @@ class ModelJournal(Life):
         row.attempts, row.error, row.due = row.attempts + 1, error, self.clock() + delay
         row.state = "dead" if row.attempts >= attempts else "pending"
         return row.state == "dead"
+
+    @asynccontextmanager
+    async def hold(self, scope: Scope) -> AsyncIterator[None]:
+        """See the port."""
+        self.holders[scope] += 1
+        try:
+            while scope in self.held or any(
+                r.turn.scope == scope and r.turn.seq in self.claimed for r in self._in("pending")
+            ):
+                await asyncio.sleep(0.001)
+            self.held.add(scope)
+            try:
+                yield
+            finally:
+                self.held.discard(scope)
+        finally:
+            self.holders[scope] -= 1
 
     async def pending(self, scope: Scope, limit: int = 50) -> list[Turn]:
         """See the port."""

@@ -81,8 +81,8 @@ class Upstream:
 
 
 @asynccontextmanager
-async def scripted_upstream(port: int = 0) -> AsyncIterator[Upstream]:
-    """A scripted worker on loopback; every open connection is cut at the end."""
+async def scripted_upstream(port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[Upstream]:
+    """A scripted worker on a loopback address; every open connection is cut at the end."""
     upstream = Upstream()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -98,8 +98,8 @@ async def scripted_upstream(port: int = 0) -> AsyncIterator[Upstream]:
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port, limit=1 << 26)
-    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    server = await asyncio.start_server(connected, host, port, limit=1 << 26)
+    upstream.url = f"http://{host}:{server.sockets[0].getsockname()[1]}/v1"
     try:
         yield upstream
     finally:

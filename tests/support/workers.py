@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 
 from gateway.upstream.client import Patience, Upstream
+from gateway.upstream.passage import Passage
+from gateway.upstream.pool import Pool
 from gateway.upstream.worker import Kv, Worker
 
 REPORT: dict[str, Any] = {
@@ -33,3 +35,8 @@ def quiet_worker(
     worker = Worker(Upstream(url, "", Patience(1.0, 1.0, 1.0)), url, window)
     worker.cards, worker.kv, worker.told = {model: {"id": model} for model in models}, kv, told
     return worker
+
+
+def straight(worker: Worker) -> Passage:
+    """The way to a worker that has no fellow."""
+    return Passage(Pool((worker,)), worker)

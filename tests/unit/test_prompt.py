@@ -14,7 +14,7 @@ from gateway.prompt import Plan, Prompt, head, plan, stripped, written
 from gateway.question import Question, read, understand
 from gateway.remember import Known
 from gateway.wire import chat
-from tests.support.workers import quiet_worker
+from tests.support.workers import quiet_worker, straight
 
 TOLD: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
@@ -28,7 +28,8 @@ TOLD: list[dict[str, Any]] = [
 
 def question(mode: str = "on", **fields: Any) -> Question:
     """The question in a body with these fields."""
-    ask, tale = Ask("POST", "/", [], {}, orjson.dumps({"messages": TOLD, **fields}), quiet_worker()), Tale("x", mode)
+    body = orjson.dumps({"messages": TOLD, **fields})
+    ask, tale = Ask("POST", "/", [], {}, body, straight(quiet_worker())), Tale("x", mode)
     request = read(ask, MODES[mode], tale)
     assert request
     found = understand(

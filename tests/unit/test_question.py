@@ -13,7 +13,7 @@ from gateway.memory.policies.none import Nothing
 from gateway.memory.records import Scope
 from gateway.question import Question, following, read, understand
 from gateway.wire import chat
-from tests.support.workers import quiet_worker
+from tests.support.workers import quiet_worker, straight
 
 HELLO = [{"role": "user", "content": "hello"}]
 CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
@@ -21,7 +21,7 @@ CALLS = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": 
 
 def asked(body: Any) -> Ask:
     """A request with this body."""
-    return Ask("POST", "/chat/completions", [], {}, body, quiet_worker(window=900))
+    return Ask("POST", "/chat/completions", [], {}, body, straight(quiet_worker(window=900)))
 
 
 def understood(mode: str = "on", key: Key | None = None, tale: Tale | None = None, **fields: Any) -> Question | None:

@@ -32,6 +32,7 @@ def test_any_other_address_needs_keys(host: str) -> None:
         settings(host=host)
 
     assert not settings(host=host, keys="k:t").on_loopback
+    assert not settings(host=host, admin_key="k").local_only
 
 
 @pytest.mark.parametrize("given", [{}, {"embedder_url": "http://e/v1"}, {"embedder_model": "m"}])
@@ -41,7 +42,13 @@ def test_an_embedder_over_http_needs_its_address_and_model(given: dict[str, Any]
         settings(embedder="http", **given)
 
 
-@pytest.mark.parametrize("upstream", ["localhost:8000", "ftp://x", "//x", "file:///x"])
+@pytest.mark.parametrize("upstream", ["", "http://a/v1", "http://a/v1, https://b/v1", "dns+http://a:8000/v1"])
+def test_an_upstream_may_have_replicas(upstream: str) -> None:
+    """Several addresses with commas between them, or a name for all of them."""
+    assert settings(upstream=upstream).upstream == upstream
+
+
+@pytest.mark.parametrize("upstream", ["localhost:8000", "ftp://x", "//x", "file:///x", "http://a/v1,b", ","])
 def test_an_upstream_is_an_http_address(upstream: str) -> None:
     """The refusal names the knob."""
     with pytest.raises(ValidationError, match="MNEME_UPSTREAM"):

@@ -15,6 +15,7 @@ from gateway.routes.admin.examples import LAG, shown
 from gateway.routes.admin.models import Policies, Stats
 from gateway.routes.admin.render import answer
 from gateway.routes.admin.whose import Served
+from gateway.services import Services
 
 router = APIRouter(tags=["about"], route_class=Guarded)
 
@@ -42,17 +43,22 @@ async def list_policies(services: Served) -> Response:
 
 @router.get("/stats", response_model=Stats, responses=shown(_STATS))
 async def stats(services: Served) -> Response:
-    """Counts per tenant that has a key, the journal's state, and what runs."""
+    """Counts per tenant, of those made here the first two hundred; the journal's state, and what runs."""
     embedder = services.embedder
     return answer(
         {
-            "tenants": [await _tenant(services.memories, tenant) for tenant in services.keyring.tenants()],
+            "tenants": [await _tenant(services.memories, tenant) for tenant in await _tenants(services)],
             "journal": await services.journal.lag(),
             "embedder": {"identity": embedder.identity, "dimension": embedder.dimension},
             "policy": services.story.default_policy,
             "versions": {"mneme": __version__, "python": platform.python_version(), "fastapi": version("fastapi")},
         }
     )
+
+
+async def _tenants(services: Services) -> list[str]:
+    made = await services.registry.tenants(limit=200)
+    return sorted({*services.ring.static.tenants(), *(tenant.name for tenant in made.items)})
 
 
 async def _tenant(memories: MemoryStore, tenant: str) -> dict[str, Any]:

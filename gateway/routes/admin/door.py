@@ -1,10 +1,9 @@
-"""The door of /admin: who may enter, and how much they may bring. Knows no route's business.
+"""The door of /admin: who may enter, what their role allows, and how much they may bring. Knows no route's business.
 
-Without MNEME_ADMIN_KEY only this machine may enter, and no page that a browser on it has open: not under a name of its
-own (DNS rebinding: Host), and not from another site (forged requests: Origin).
+Without MNEME_ADMIN_KEY whoever brings no admin key must be this machine, and no page that a browser on it has open: not
+under a name of its own (DNS rebinding: Host), and not from another site (forged requests: Origin).
 """
 
-import hmac
 import ipaddress
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from typing import Any
@@ -14,31 +13,43 @@ import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from gateway.errors import BadRequest, BodyTooLarge, NotAllowed, NotAuthenticated
+from gateway.errors import BadRequest, BodyTooLarge, NotAllowed
+from gateway.routes.admin.deeds import done
+from gateway.routes.admin.roles import RULES, Rule
 from gateway.routes.host import is_local
 from gateway.routes.inbox import ClientGone, Inbox, Receive
 from gateway.services import Gate, Services
+from gateway.tenants.ring import Actor
 
 _READING = frozenset(("GET", "HEAD"))
 _RELAYED = frozenset((b"forwarded", b"via", b"x-forwarded-for", b"x-real-ip"))
 
 
 class Guarded(APIRoute):
-    """A route that looks at who is there before it reads the body, and holds no more of it than allowed."""
+    """A route that looks at who is there before it reads the body, and holds no more of it than allowed. Its rule
+    stands in roles.py; without one it cannot be built."""
 
     holds_body = True
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        (method,) = options["methods"]
+        self.what = f"{method} /admin{path}"
+        self.rule = RULES[f"{method} {path}"]
+        extra = {"x-mneme-role": self.rule.role, **(options.pop("openapi_extra", None) or {})}
+        super().__init__(path, endpoint, openapi_extra=extra, **options)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own handler, behind the door."""
-        answer = super().get_route_handler()
+        answer, rule = super().get_route_handler(), self.rule
 
         async def guarded(request: Request) -> Response:
             services: Services = request.app.state.services
-            enter(request, services.admin_key)
+            actor = await enter(request, services)
+            act = answer if rule.allows(actor.role) else _refusing(rule, actor)
             try:
-                if self.holds_body and request.method not in _READING:
+                if rule.allows(actor.role) and self.holds_body and request.method not in _READING:
                     request = await _held(request, services.gate)
-                return await answer(request)
+                return await (done(request, actor, rule, self.what, act) if rule.audited else act(request))
             except ClientGone:
                 return Response(status_code=400)  # nobody is left to read it
 
@@ -51,23 +62,25 @@ class Streamed(Guarded):
     holds_body = False
 
 
-def enter(request: Request, admin_key: str) -> None:
-    """Let the request pass. NotAuthenticated, NotAllowed, or BadRequest for a query that could name the wrong user."""
+async def enter(request: Request, services: Services) -> Actor:
+    """Who comes in. NotAuthenticated, NotAllowed, or BadRequest for a query that could name the wrong user."""
     fields = dict(request.scope["headers"])
-    if admin_key:
-        _check_key(fields.get(b"authorization", b""), admin_key.encode())
-    else:
+    actor = await services.ring.admin(fields.get(b"authorization"))
+    if actor is None:
         _check_nearness(request, fields)
+        actor = Actor("loopback", "operator")
     try:
         unquote_to_bytes(request.scope["query_string"].decode("ascii")).decode()
     except UnicodeDecodeError:
         raise BadRequest("The query must be percent-encoded UTF-8.") from None
+    return actor
 
 
-def _check_key(authorization: bytes, admin_key: bytes) -> None:
-    scheme, _, secret = authorization.partition(b" ")
-    if scheme.lower() != b"bearer" or not hmac.compare_digest(secret.strip(), admin_key):
-        raise NotAuthenticated("/admin needs 'Authorization: Bearer <MNEME_ADMIN_KEY>'.")
+def _refusing(rule: Rule, actor: Actor) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def refuse(_: Request) -> Response:
+        raise NotAllowed(f"This needs an admin key with the role {rule.role}; this one's is {actor.role}.")
+
+    return refuse
 
 
 def _check_nearness(request: Request, fields: Mapping[bytes, bytes]) -> None:

@@ -22,6 +22,7 @@ async def forget_user(services: Served, scope: Whose) -> Response:
 
     A worker that keeps sessions and does not answer fails the request, when all else is erased: ask again for the
     certificate."""
+    await services.registry.unname(services.seal.subject(scope))  # first: what follows scrubs it from the files too
     erased = await services.curator.forget(scope)
     erased["kv"] = await services.fleet.forget(services.seal.salt(scope), services.seal.owner(scope))
     statement = {

@@ -56,13 +56,13 @@ async def preview_recall(
     The body is a whole chat completion's. Its user is the query's `user`, or else whom the body itself names.
     """
     path, given = "/chat/completions", await request.body()
-    worker, body = services.fleet.route(path, given) if services.fleet.aliases else (services.fleet.default, given)
-    ask = Ask("POST", path, [], {}, body, worker)
+    passage, body = services.fleet.route(path, given)
+    ask = Ask("POST", path, [], {}, body, passage)
     tale = Tale("", "read")
     question = _question(services, ask, tenant, user, session, tale)
     if question is None:
         return answer(_nothing(ask, tale))
-    return answer(await _preview(services, question, worker, tale))
+    return answer(await _preview(services, question, passage.worker, tale))
 
 
 def _question(services: Services, ask: Ask, tenant: str, user: str, session: str | None, tale: Tale) -> Question | None:

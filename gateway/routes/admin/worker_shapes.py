@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from gateway.routes.admin.models import Shape
+from gateway.upstream.standing import State
 
 
 class WorkerProcess(Shape):
@@ -44,11 +47,14 @@ class AliasCard(Shape):
 
 
 class WorkerCard(Shape):
-    """A worker; `kv` is null for a stock one. `url` has no credentials."""
+    """A replica of a worker; `kv` is null for a stock one. `url` has no credentials; `state` tells what keeps new
+    requests from it, `in_flight` how many it has."""
 
     url: str
     default: bool
     reachable: bool
+    state: State
+    in_flight: int
     models: list[ServedModel]
     kv: KvReport | None
     aliases: list[AliasCard]
@@ -59,3 +65,10 @@ class Workers(Shape):
 
     workers: list[WorkerCard]
     unserved: list[str]
+
+
+class Draining(Shape):
+    """Which replica, by its `url` as it is listed; `drain` false has it take requests again."""
+
+    url: str = Field(max_length=2048)
+    drain: bool = True

@@ -1,14 +1,16 @@
-"""/admin/workers: who answers, what models and KV policy each worker tells of, and which names lead to it."""
+"""/admin/workers: who answers, what models and KV policy each worker tells of, which names lead to it, and who is to be
+asked no more."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Body, Response
 
+from gateway.errors import NotFound
 from gateway.routes.admin.door import Guarded
 from gateway.routes.admin.examples import shown
 from gateway.routes.admin.render import answer
 from gateway.routes.admin.whose import Served
-from gateway.routes.admin.worker_shapes import Workers
+from gateway.routes.admin.worker_shapes import Draining, WorkerCard, Workers
 from gateway.upstream.fleet import Fleet, Seat
 from gateway.upstream.worker import Worker
 
@@ -28,6 +30,8 @@ _WORKER = {
     "url": "http://127.0.0.1:8000/v1",
     "default": True,
     "reachable": True,
+    "state": "ready",
+    "in_flight": 3,
     "models": [{"id": "qwen", "window": 100_000, "owned_by": "vllm"}],
     "kv": _KV,
     "aliases": [{"name": "endless", "model": "qwen", "policy": "sink_window"}],
@@ -48,11 +52,31 @@ async def list_workers(services: Served) -> Response:
     )
 
 
+_DRAINING = {"url": "http://127.0.0.1:8000/v1", "drain": True}
+
+
+@router.post("/workers/drain", response_model=WorkerCard, responses=shown(_WORKER))
+async def drain_worker(services: Served, draining: Annotated[Draining, Body(examples=[_DRAINING])]) -> Response:
+    """Have a replica get no new requests, or get them again. What runs there ends; `in_flight` tells when.
+
+    Holds for this gateway process until it ends. The only replica of a worker goes on being asked.
+    """
+    fleet = services.fleet
+    named = [worker for worker in fleet.workers if worker.shown == draining.url]
+    if not named:
+        raise NotFound("No worker has this URL.", param="url")
+    for worker in named:
+        worker.standing.draining = draining.drain
+    return answer(_card(fleet, named[0], dict(fleet.seats())))
+
+
 def _card(fleet: Fleet, worker: Worker, seats: dict[str, Seat | None]) -> dict[str, Any]:
     return {
         "url": worker.shown,
-        "default": worker is fleet.default,
+        "default": worker in fleet.default.replicas,
         "reachable": worker.reachable,
+        "state": worker.state,
+        "in_flight": worker.standing.running,
         "models": [
             {"id": id, "window": worker.window(id), "owned_by": str(card.get("owned_by", ""))}
             for id, card in worker.cards.items()
@@ -62,6 +86,6 @@ def _card(fleet: Fleet, worker: Worker, seats: dict[str, Seat | None]) -> dict[s
         "aliases": [
             {"name": name, "model": seat.model, "policy": fleet.aliases[name].policy}
             for name, seat in seats.items()
-            if seat and seat.worker is worker
+            if seat and worker in seat.pool.replicas
         ],
     }

@@ -16,8 +16,8 @@ from tests.bench_kv.model.network import Shape, Weights, fresh, read
 
 STEPS = 2400
 _TOKENS = 2048  # read at each step
-_TURN, _RATE = 0.02, 3e-3
-_WARM, _COOL = 0.02, 0.4  # shares of the way: where the rates are full, and where they begin to fall
+_TURN, _RATE = 0.012, 2e-3
+_WARM, _COOL = 0.02, 0.1  # shares of the way: where the rates are full, and where they begin to fall
 _STEEPEST = 1.0  # norm of a gradient, from which on it is shortened
 _QUIET = 0.05  # nats that a head pays to add as much as there is, where no key is asked for: so it looks at BOS
 _TELL = 50
@@ -34,7 +34,14 @@ class Stage:
 
 
 # Short and dense first: heads that look things up form in a tenth of the steps that they need among 512 tokens.
-STAGES = (Stage(0.10, 80, 1.0), Stage(0.25, 128, 0.6), Stage(0.45, 256, 0.6), Stage(1.00, 512, 0.6))
+STAGES = (
+    Stage(0.10, 80, 1.0),
+    Stage(0.20, 128, 0.75),
+    Stage(0.30, 192, 0.75),
+    Stage(0.42, 256, 0.75),
+    Stage(0.55, 384, 0.75),
+    Stage(1.00, 512, 0.75),
+)
 
 
 def trained(

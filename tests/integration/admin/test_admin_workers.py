@@ -26,6 +26,8 @@ async def test_a_stock_worker_is_told_without_a_policy(desk: Desk) -> None:
                 "url": desk.worker.url,
                 "default": True,
                 "reachable": True,
+                "state": "ready",
+                "in_flight": 0,
                 "models": [{"id": "near", "window": 900, "owned_by": "vllm"}],
                 "kv": None,
                 "aliases": [],

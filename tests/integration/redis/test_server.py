@@ -85,14 +85,14 @@ async def test_no_server_is_said_at_once(server: RedisServer) -> None:
 
 
 async def test_a_full_memory_is_unavailable(server: RedisServer) -> None:
-    """What writes says so, without the text; forgetting works, and then writing does again."""
+    """What writes says so, without the text; forgetting works, and a turn that waited is written then."""
     async with opened(server) as (journal, sessions):
         await journal.append(turn("kept"))
         await sessions.place(ADA, "chain", placed("t", "m"))
         await sessions.trace(trace("id", ADA, "t", "m"))
         await server.command("CONFIG", "SET", "maxmemory", "1")
+        waiting = asyncio.create_task(journal.append(turn("waits", BOB, user_text=SECRET)))
         for call in (
-            journal.append(turn("id", user_text=SECRET)),
             sessions.place(ADA, "other", placed("t", SECRET)),
             sessions.trace(trace("other", ADA, "t", SECRET)),
         ):
@@ -108,8 +108,11 @@ async def test_a_full_memory_is_unavailable(server: RedisServer) -> None:
         assert await journal.forget(ADA) == 1
         assert await sessions.forget(ADA) == 2
 
+        assert not waiting.done()
         await server.command("CONFIG", "SET", "maxmemory", "0")
-        await journal.append(turn("id"))
+        async with asyncio.timeout(5):
+            await waiting
+        assert [found.id for found in await journal.pending(BOB)] == ["waits"]
 
 
 async def test_what_was_acknowledged_survives_the_servers_kill_9(server: RedisServer) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from gateway.errors import MemoryUnavailable
+from gateway.errors import MemoryUnavailable, StoreAway
 from gateway.memory.curate import Curator
 from gateway.memory.records import Scope, Turn, Vector
 from gateway.memory.reflect import Writer
@@ -20,10 +20,12 @@ from tests.support.model import Clock
 
 @dataclass
 class Words:
-    """Hashed words; fails for texts with "poison", and for all when `away`; answers when the `gate` opens. Counts what
-    it was asked."""
+    """Hashed words; fails for texts with "poison", and for all when `away`, which it is, once `leaving`, when it is
+    asked for something; gives up while `slow`; answers when the `gate` opens. Counts what it was asked."""
 
     away: bool = False
+    leaving: bool = False
+    slow: bool = False
     gate: asyncio.Event | None = None
     asked: list[str] = field(default_factory=list)
     forgot: int = 0
@@ -32,7 +34,10 @@ class Words:
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         """See ports.Embedder."""
+        self.away = self.away or self.leaving
         await self.ping()
+        if self.slow:
+            raise StoreAway("slow")
         self.asked += texts
         if self.gate:
             await self.gate.wait()

@@ -137,6 +137,37 @@ async def test_while_memory_is_away_nothing_is_marked_or_counted(house: House) -
     assert await house.said() == ["alpha", "beta"]
 
 
+async def test_memory_that_goes_away_in_the_middle_is_no_turn_s_fault(house: House) -> None:
+    """It answered when it was looked at, and not when the turns were written: no try is counted."""
+    await house.say("alpha", "beta")
+    house.words.leaving = True
+    async with written(house):
+        for _ in range(20):
+            house.clock.now += 10
+            house.words.away = False
+            await asyncio.sleep(0.02)
+        assert (await house.journal.lag()).dead == 0
+        house.words.leaving = house.words.away = False
+
+    assert await house.said() == ["alpha", "beta"]
+    assert house.counts == {"indexed": 2}
+
+
+async def test_a_slow_store_makes_no_dead_letters(house: House) -> None:
+    """It answers whoever looks whether it is there, and gives up at every write: turns wait for as long as that is."""
+    await house.say("alpha", "beta")
+    house.words.slow = True
+    async with written(house), asyncio.timeout(60):
+        while house.counts.get("failed", 0) < 20:
+            house.clock.now += 10
+            await asyncio.sleep(0.01)
+        assert (await house.journal.lag()).dead == 0
+        house.words.slow = False
+        house.clock.now += 10
+
+    assert await house.said() == ["alpha", "beta"]
+
+
 async def test_a_turn_is_recalled_before_it_is_indexed(house: House) -> None:
     """Read your writes, and once it is indexed it is not found twice."""
     recaller = Recaller(house.memories, house.journal, house.words, 5.0)

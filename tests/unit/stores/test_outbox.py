@@ -117,15 +117,16 @@ async def test_a_server_that_is_away_is_asked_again() -> None:
 
 
 async def test_flushed_waits_for_what_is_there() -> None:
-    """Also for what its caller no longer waits for; not for ever, and not for what comes later."""
+    """Also for what its caller no longer waits for; not for ever, not for what comes later, and not for others."""
     server = Server()
     async with running(server) as outbox:
-        await outbox.flushed(0)
+        await outbox.flushed(b"who", 0)
         (given_up,) = await put(outbox, [0])
         given_up.cancel()
         with pytest.raises(MemoryUnavailable):
-            await outbox.flushed(0.05)
-        flushing = asyncio.create_task(outbox.flushed(5))
+            await outbox.flushed(b"who", 0.05)
+        await outbox.flushed(b"another", 0)
+        flushing = asyncio.create_task(outbox.flushed(b"who", 5))
         await asyncio.sleep(0)
         server.gate.set()
         await flushing

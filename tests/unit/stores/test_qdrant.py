@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qdrant_client import grpc as wire
 
-from gateway.errors import MemoryUnavailable
+from gateway.errors import MemoryUnavailable, StoreAway
 from gateway.memory.exhaustive import Exhaustive
 from gateway.memory.records import Entry, Sparse, Times, Vector
 from gateway.memory.stores.points import BODY, scope_key
@@ -69,22 +69,33 @@ def some(count: int) -> list[Entry]:
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED], ids=lambda c: c.name)
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_failing_server_is_memory_unavailable(tmp_path: Path, name: str, code: grpc.StatusCode) -> None:
+async def test_a_failing_server_is_away(tmp_path: Path, name: str, code: grpc.StatusCode) -> None:
     """Whatever was asked, and with the server's own word for it."""
     async with opened(tmp_path) as (node, store):
         node.failing = code
 
-        with pytest.raises(MemoryUnavailable, match=code.name):
+        with pytest.raises(StoreAway, match=code.name):
             await CALLS[name](store)
 
 
+async def test_what_the_server_would_refuse_again_is_not_away(tmp_path: Path) -> None:
+    """It is MemoryUnavailable, as everything is, and whoever asked is to blame."""
+    async with opened(tmp_path) as (node, store):
+        node.failing = grpc.StatusCode.INVALID_ARGUMENT
+
+        with pytest.raises(MemoryUnavailable, match="INVALID_ARGUMENT") as failed:
+            await store.count(ADA)
+
+    assert not isinstance(failed.value, StoreAway)
+
+
 @pytest.mark.parametrize("over_grpc", [True, False], ids=["grpc", "rest"])
-async def test_a_server_that_is_away_is_memory_unavailable(over_grpc: bool, unused_tcp_port: int) -> None:
+async def test_a_server_that_is_not_there_is_away(over_grpc: bool, unused_tcp_port: int) -> None:
     """A gateway without its store does not start; it says whom it missed."""
     server = Server(f"http://127.0.0.1:{unused_tcp_port}", grpc=over_grpc, grpc_port=unused_tcp_port)
     opening = QdrantStore.open(connect(server), Layout(), embedder_identity="test", dimension=DIMENSION)
 
-    with pytest.raises(MemoryUnavailable, match="Qdrant"):
+    with pytest.raises(StoreAway, match="Qdrant"):
         async with opening:
             pass
 

@@ -20,6 +20,20 @@ def test_an_alias_says_as_much_as_it_needs_to() -> None:
     }
 
 
+def test_an_alias_may_name_replicas() -> None:
+    """As a list or with commas, by name too; each once, and without the slash at its end."""
+    found = parse_aliases(
+        """{"list": {"url": ["http://a/v1", "dns+http://b:8000/v1/", "http://a/v1/"]},
+            "commas": {"url": "http://a/v1, https://c/v1"}, "open": {"policy": "p"}}"""
+    )
+
+    assert {name: alias.urls for name, alias in found.items()} == {
+        "list": ("http://a/v1", "dns+http://b:8000/v1"),
+        "commas": ("http://a/v1", "https://c/v1"),
+        "open": (),
+    }
+
+
 def test_nothing_said_is_no_alias() -> None:
     """An empty setting, and an empty object."""
     assert parse_aliases("  ") == parse_aliases("{}") == {}
@@ -38,7 +52,14 @@ def test_nothing_said_is_no_alias() -> None:
         ('{"a": {"model": "m"}}', "'a' needs a url"),
         ('{"a": {"policy": "p", "key": "hunter2"}}', "'a' needs a url"),
         ('{"a": {"url": "w:8000"}}', "'a' must start with http"),
+        ('{"a": {"url": []}}', "'a' needs a url"),
+        ('{"a": {"url": ["http://w/v1", "w:8000"]}}', "'a' must start with http"),
+        ('{"a": {"url": ["http://w/v1", ""]}}', "'a' must start with http"),
         ('{"a": {"url": "http://w/v1", "key": "hunter2"}, "b": {"url": "http://w/v1/"}}', "'b' has another key"),
+        (
+            '{"a": {"url": "http://w/v1", "key": "hunter2"}, "b": {"url": ["http://v/v1", "http://w/v1"]}}',
+            "another key",
+        ),
     ],
 )
 def test_what_leads_nowhere_is_refused(text: str, said: str) -> None:

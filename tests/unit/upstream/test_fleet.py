@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import BodyTooLarge, ModelNotFound, NotSpliceable, UpstreamUnreachable
 from gateway.upstream.aliases import Alias
 from gateway.upstream.fleet import Fleet
+from gateway.upstream.pool import Pool
 from gateway.upstream.worker import Worker
 from tests.support.workers import quiet_worker, report
 
@@ -17,7 +18,8 @@ CHAT = "/chat/completions"
 
 def fleet(*workers: Worker, homes: Mapping[str, Worker] = {}, **aliases: Alias) -> Fleet:
     """These workers, the first one the default, and these aliases."""
-    return Fleet(workers, aliases, homes)
+    pools = {worker: Pool((worker,)) for worker in workers}
+    return Fleet(tuple(pools.values()), aliases, {name: pools[home] for name, home in homes.items()})
 
 
 def body(model: str) -> bytes:
@@ -27,9 +29,15 @@ def body(model: str) -> bytes:
 
 def routed(ours: Fleet, name: str, path: str = CHAT) -> tuple[Worker, Any]:
     """Who answers for a name, and what that worker is sent, parsed."""
-    worker, sent = ours.route(path, body(name))
-    assert isinstance(sent, bytes)
+    worker, sent = went(ours, body(name), path)
     return worker, orjson.loads(sent)
+
+
+def went(ours: Fleet, sent: bytes, path: str = CHAT) -> tuple[Worker, bytes]:
+    """Who gets a body, and as what."""
+    passage, body = ours.route(path, sent)
+    assert isinstance(body, bytes)
+    return passage.worker, body
 
 
 def test_a_name_that_is_no_alias_goes_as_it_is_to_whom_the_list_shows() -> None:
@@ -37,7 +45,7 @@ def test_a_name_that_is_no_alias_goes_as_it_is_to_whom_the_list_shows() -> None:
     default, other = quiet_worker("m", "both"), quiet_worker("n", "both")
     ours = fleet(default, other, a=Alias("http://w/v1"), homes={"a": other})
 
-    chosen = {name: ours.route(CHAT, body(name)) for name in ("m", "both", "n", "unknown")}
+    chosen = {name: went(ours, body(name)) for name in ("m", "both", "n", "unknown")}
 
     assert {name: worker for name, (worker, _) in chosen.items()} == {
         "m": default,
@@ -52,7 +60,7 @@ def test_while_the_default_worker_is_unknown_it_may_have_any_name() -> None:
     """Another worker's model of the same name might have another policy."""
     default, other = quiet_worker(told=False), quiet_worker("n")
 
-    assert fleet(default, other).route(CHAT, body("n"))[0] is default
+    assert went(fleet(default, other, x=Alias(policy="full")), body("n"))[0] is default
 
 
 def test_an_alias_leads_to_its_worker_and_the_model_there() -> None:
@@ -60,8 +68,8 @@ def test_an_alias_leads_to_its_worker_and_the_model_there() -> None:
     default, other = quiet_worker("m"), quiet_worker("x", "y")
     ours = fleet(default, other, a=Alias("u"), b=Alias("u", model="y"), homes={"a": other, "b": other})
 
-    assert ours.route(CHAT, body("a")) == (other, body("x"))
-    assert ours.route(CHAT, body("b")) == (other, body("y"))
+    assert went(ours, body("a")) == (other, body("x"))
+    assert went(ours, body("b")) == (other, body("y"))
 
 
 def test_a_policy_is_asked_for_where_the_worker_offers_it_per_request() -> None:
@@ -70,7 +78,7 @@ def test_a_policy_is_asked_for_where_the_worker_offers_it_per_request() -> None:
     ours = fleet(open, shut, a=Alias(policy="full"), b=Alias("u", policy="sink_window"), homes={"b": shut})
 
     assert routed(ours, "a")[1]["vllm_xargs"] == {"kv_policy": "full"}
-    assert ours.route(CHAT, body("b")) == (shut, body("n"))
+    assert went(ours, body("b")) == (shut, body("n"))
 
 
 def test_a_policy_is_asked_for_only_where_text_is_generated() -> None:
@@ -154,7 +162,7 @@ def test_an_ambiguous_body_is_refused_if_it_names_an_alias() -> None:
 
     with pytest.raises(NotSpliceable):
         ours.route(CHAT, b'{"model":"x","model":"x"}')
-    assert ours.route(CHAT, b'{"model":"m","model":"m"}') == (ours.default, b'{"model":"m","model":"m"}')
+    assert went(ours, b'{"model":"m","model":"m"}') == (ours.workers[0], b'{"model":"m","model":"m"}')
 
 
 @pytest.mark.parametrize(("kv", "aliases", "speaks"), [(False, False, False), (True, False, True), (False, True, True)])
@@ -162,4 +170,4 @@ def test_the_list_is_ours_to_tell_where_the_worker_s_own_would_not_do(kv: bool, 
     """With an alias or a policy to show."""
     worker = quiet_worker("m", kv=report() if kv else None)
 
-    assert Fleet((worker,), {"x": Alias(policy="full")} if aliases else {}, {}).speaks is speaks
+    assert Fleet((Pool((worker,)),), {"x": Alias(policy="full")} if aliases else {}, {}).speaks is speaks

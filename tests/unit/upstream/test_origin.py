@@ -100,6 +100,16 @@ async def test_a_certificate_of_another_name_is_refused(trusted: None) -> None:
             await fetched(f"https://127.0.0.2:{port}/v1")
 
 
+async def test_a_replica_behind_a_name_needs_the_name_s_certificate(trusted: None) -> None:
+    """It is connected to by its address, which the certificate does not have."""
+    async with (
+        server("127.0.0.2", tls=True) as port,
+        Upstream(f"https://localhost:{port}/v1", "", PATIENT, "127.0.0.2") as client,
+        client.send("GET", "/x", [], b"") as answer,
+    ):
+        assert await answer.whole() == b"{}"
+
+
 async def test_https_to_a_plain_port_is_named() -> None:
     """The most common mistake in a base URL."""
 

@@ -8,11 +8,11 @@ import grpc
 import httpx
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client import grpc as wire
-from qdrant_client.common.client_exceptions import QdrantException
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.conversions.conversion import RestToGrpc, grpc_to_payload
-from qdrant_client.http.exceptions import ApiException
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
-from gateway.errors import MemoryUnavailable
+from gateway.errors import MemoryUnavailable, StoreAway
 from gateway.memory.stores.points import PointId, Read
 
 T = TypeVar("T")
@@ -33,6 +33,14 @@ _FOREIGN = (
     OSError,
     RuntimeError,
 )
+# What passes by itself: the server is away, slow or busy. All else it would say again.
+_NOT_NOW = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+)
+_AWAY = (ResponseHandlingException, ResourceExhaustedResponse, httpx.TransportError, OSError)
 
 
 class Scored(Read[PointId], Protocol):
@@ -86,11 +94,13 @@ def connect(server: Server) -> Connection:
 
 
 async def answered(call: Awaitable[T]) -> T:
-    """The answer; MemoryUnavailable, whatever way the client says that there is none."""
+    """The answer; MemoryUnavailable, whatever way the client says that there is none, and of its kinds StoreAway where
+    there may be one later."""
     try:
         return await call
     except _FOREIGN as failed:
-        raise MemoryUnavailable(f"The Qdrant server failed: {_told(failed)}") from failed
+        kind = StoreAway if _passes(failed) else MemoryUnavailable
+        raise kind(f"The Qdrant server failed: {_told(failed)}") from failed
     except ValueError as failed:  # it quotes what could not be read, which may be somebody's text
         raise MemoryUnavailable(f"The Qdrant server was not understood ({type(failed).__name__}).") from None
 
@@ -109,6 +119,12 @@ async def ask(
     )
     told = await answered(connection.client.grpc_points.QueryBatch(batch, timeout=connection.timeout))
     return [[Found(p.id.uuid, p.score, grpc_to_payload(p.payload)) for p in each.result] for each in told.result]
+
+
+def _passes(failed: BaseException) -> bool:
+    if isinstance(failed, grpc.aio.AioRpcError):
+        return failed.code() in _NOT_NOW
+    return isinstance(failed, _AWAY) or (isinstance(failed, UnexpectedResponse) and (failed.status_code or 0) >= 500)
 
 
 def _told(failed: BaseException) -> str:

@@ -30,6 +30,8 @@ _POLL = 0.05
 _SCRUB_SECONDS = 10.0
 _LEAST, _WAITAOF = (7, 0), (7, 2)
 
+# It cannot write to its disk, or to enough replicas: that passes.
+_NOT_NOW = ("MISCONF", "NOREPLICAS")
 _AWAY = (foreign.ConnectionError, foreign.TimeoutError, foreign.ReadOnlyError, foreign.TryAgainError, OSError)
 
 
@@ -197,11 +199,12 @@ class Connection:
             self._rests_until = time.monotonic() + _REST
             raise StoreAway(f"Redis does not answer within {patience or self._patience:g} s.") from None
         except foreign.OutOfMemoryError:
-            raise MemoryUnavailable("Redis is out of memory: raise its maxmemory, or forget something.") from None
+            raise StoreAway("Redis is out of memory: raise its maxmemory, or forget something.") from None
         except _AWAY as failed:
             raise StoreAway(f"Redis does not answer ({_kind(failed)}).") from None
         except foreign.RedisError as failed:
-            raise MemoryUnavailable(f"Redis refuses ({_kind(failed)}).") from None
+            kind = _kind(failed)
+            raise (StoreAway if kind in _NOT_NOW else MemoryUnavailable)(f"Redis refuses ({kind}).") from None
 
 
 def _kind(failed: Exception) -> str:

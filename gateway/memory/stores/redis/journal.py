@@ -13,6 +13,9 @@ only at the revision that was indexed. A writer that was only slow may then inde
 Why not a turn per entry: two turns of a user would go to two writers. Why not streams per partition with a lock:
 writers that fill their batches with the oldest turns would lock nearly all of them, and wait for each other.
 
+Who else changes a user's memories holds the user meanwhile, see holds.py: then they stand in no line, and no writer is
+given their turns.
+
 What is settled leaves the stream (XACK, XDEL), so its length is the number of users who wait, and it is never trimmed.
 Every change is one script, so a process that dies in the middle leaves it whole. Redis writes its append-only file
 before it replies, but for the moments in which `appendfsync everysec` is syncing: where Redis itself may be killed, set
@@ -24,7 +27,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from gateway.errors import MemoryUnavailable
@@ -33,6 +36,7 @@ from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.redis import journal_scripts as scripts
 from gateway.memory.stores.redis import keys
 from gateway.memory.stores.redis.connection import Connection
+from gateway.memory.stores.redis.holds import POLL, Holds
 from gateway.memory.stores.redis.outbox import Outbox, Row
 
 log = logging.getLogger(__name__)
@@ -43,7 +47,6 @@ _LEASE = 30.0
 _USERS = 32
 """Looked at per claim, at least: among so many the oldest turns come first."""
 _FLUSH_SECONDS = 5.0
-_POLL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class RedisJournal:
         self._writer = uuid.uuid4().hex
         self._claimed: dict[int, _Claim] = {}  # by seq; so that a turn replaced meanwhile is not marked done
         self._outbox = Outbox(self._send)
+        self._holds = Holds(connection, self._base, clock, lease)
         self._append = connection.durable(scripts.APPEND)
         self._claim = connection.script(scripts.CLAIM)
         self._done = connection.script(scripts.DONE)
@@ -86,7 +90,7 @@ class RedisJournal:
         await connection.script(scripts.ARRIVE)(journal._base, int(lease * 1000))
         failed: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            sending, holding = tasks.create_task(journal._outbox.run()), tasks.create_task(journal._hold())
+            sending, renewing = tasks.create_task(journal._outbox.run()), tasks.create_task(journal._renewing())
             try:
                 yield journal
             except Exception as error:  # noqa: BLE001  # raised again below, as itself instead of inside a group
@@ -94,7 +98,7 @@ class RedisJournal:
             finally:
                 journal._outbox.close()
                 await asyncio.wait({sending})
-                holding.cancel()
+                renewing.cancel()
                 await journal._depart()
         if failed is not None:
             raise failed
@@ -131,6 +135,9 @@ class RedisJournal:
         row = (claim.who, claim.id, claim.revision, safe, attempts, delay, settled)
         return bool(await self._fail(self._base, self._clock(), self._writer, *row))
 
+    def hold(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._holds.hold(keys.who(scope))
+
     async def pending(self, scope: Scope, limit: int = 50) -> list[Turn]:
         bodies = await self._pending(self._base, keys.who(scope), limit)
         return [turn for body in bodies if (turn := _turn(body))]
@@ -159,8 +166,9 @@ class RedisJournal:
         return Lag(pending, dead, max(self._clock() - float(oldest[0]), 0.0) if oldest else 0.0)
 
     async def count(self, scope: Scope) -> int:
-        await self._outbox.flushed(_FLUSH_SECONDS)
-        return int(await self._connection.call("HLEN", self._base + b"rows:" + keys.who(scope)))
+        who = keys.who(scope)
+        await self._outbox.flushed(who, _FLUSH_SECONDS)
+        return int(await self._connection.call("HLEN", self._base + b"rows:" + who))
 
     async def erase(self, scope: Scope, ids: Sequence[str]) -> int:
         return await self._erased(scope, 0, [*map(keys.blob, dict.fromkeys(ids))])
@@ -178,28 +186,29 @@ class RedisJournal:
         return numbers
 
     async def _erased(self, scope: Scope, every: int, ids: Sequence[bytes]) -> int:
-        """Once no other writer is at work on the user: it would put back into memory what goes."""
-        await self._outbox.flushed(_FLUSH_SECONDS)
+        """Once nobody else is at work on the user: a writer would put back into memory what goes."""
         who, lease = keys.who(scope), int(self._lease * 1000)
+        await self._outbox.flushed(who, _FLUSH_SECONDS)
         try:
             async with asyncio.timeout(2 * self._lease):
                 while True:
-                    row = (self._clock(), self._writer, lease, who, every, *ids)
+                    row = (self._clock(), self._writer, lease, who, every, self._holds.name(who), *ids)
                     if (count := int(await self._erase(self._base, *row))) >= 0:
                         return count
-                    await asyncio.sleep(_POLL)
+                    await asyncio.sleep(POLL)
         except TimeoutError:
             raise MemoryUnavailable("A writer does not come to an end with the turns of this user.") from None
 
-    async def _hold(self) -> None:
-        """What is claimed stays ours while we are alive."""
+    async def _renewing(self) -> None:
+        """What is claimed or held stays ours while we are alive."""
         while True:
             await asyncio.sleep(self._lease / 3)
-            if held := self._held():
-                try:
+            try:
+                if held := self._held():
                     await self._renew(self._base, self._writer, *held)
-                except MemoryUnavailable as failed:
-                    log.warning("claims could not be renewed: %s", failed.message)
+                await self._holds.renew()
+            except MemoryUnavailable as failed:
+                log.warning("claims could not be renewed: %s", failed.message)
 
     async def _depart(self) -> None:
         try:

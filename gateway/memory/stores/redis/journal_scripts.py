@@ -12,11 +12,14 @@ Keys, all behind the base that KEYS[1] gives; `who` is a user of a tenant:
     seq           the last running number
     line          a stream: users who have turns that are due, each once; its group "writers" says who has whom
     standing      who → the user's entry in the line     later  users whose turns are all delayed, by when they are due
+    holders       who → who holds the user               holds  held users, by when that ends (the server's ms)
+    wanted        users whom somebody waits to hold, by when that is no longer known (the server's ms)
 """
 
-_BASE = """
+BASE = """
 local B, GROUP = KEYS[1], 'writers'
 local LINE, STANDING, LATER, SINCE, DEAD = B .. 'line', B .. 'standing', B .. 'later', B .. 'since', B .. 'dead'
+local HOLDERS, HOLDS, WANTED = B .. 'holders', B .. 'holds', B .. 'wanted'
 local SEQ, STATE, REVISION, TRIES, DUE, FIRST, ERROR = 1, 2, 3, 4, 5, 6, 7
 
 local function joined(first, second) return #first .. ':' .. first .. second end
@@ -41,8 +44,8 @@ local function leave(who)
     redis.call('HDEL', STANDING, who)
   end
 end
-local function join(who)
-  if redis.call('HEXISTS', STANDING, who) == 0 then
+local function join(who)  -- who is held joins when that ends
+  if redis.call('HEXISTS', STANDING, who) == 0 and redis.call('HEXISTS', HOLDERS, who) == 0 then
     redis.call('ZREM', LATER, who)
     redis.call('HSET', STANDING, who, redis.call('XADD', LINE, '*', 'who', who))
   end
@@ -52,8 +55,17 @@ local function holder(who)  -- the entry, who has it, and for how many milliseco
   local held = entry and redis.call('XPENDING', LINE, GROUP, entry, entry, 1)[1]
   if held then return entry, held[2], held[3] end
 end
+local function clock()
+  local seconds, micros = unpack(redis.call('TIME'))
+  return seconds * 1000 + math.floor(micros / 1000)
+end
+local function held(who)  -- by whom; nothing once that is over
+  local till = redis.call('ZSCORE', HOLDS, who)
+  return till and tonumber(till) > clock() and redis.call('HGET', HOLDERS, who)
+end
 local function settle(who, now)  -- nobody has the user any more: behind the others, aside until due, or out
   leave(who)
+  if redis.call('HEXISTS', HOLDERS, who) == 1 then return end
   local at, first, ids = 0, nil, nil
   repeat
     ids = redis.call('ZRANGE', B .. 'wait:' .. who, at, at + 99)
@@ -65,6 +77,12 @@ local function settle(who, now)  -- nobody has the user any more: behind the oth
     at = at + 100
   until #ids < 100
   if first then redis.call('ZADD', LATER, string.format('%.17g', first), who) end
+end
+
+local function unhold(who, now)
+  redis.call('ZREM', HOLDS, who)
+  redis.call('HDEL', HOLDERS, who)
+  settle(who, now)
 end
 
 local function wait(who, id, row)
@@ -91,7 +109,7 @@ end
 """
 
 # A consumer that was killed leaves its name behind; what it had is taken over by `claim`, and then the name may go.
-ARRIVE = f"""{_BASE}
+ARRIVE = f"""{BASE}
 if redis.call('EXISTS', LINE) == 0 or #redis.call('XINFO', 'GROUPS', LINE) == 0 then
   redis.call('XGROUP', 'CREATE', LINE, GROUP, '0', 'MKSTREAM')
 end
@@ -104,7 +122,7 @@ for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', LINE, GROUP)) do
 end
 """
 
-APPEND = f"""{_BASE}
+APPEND = f"""{BASE}
 local now, numbers = tonumber(ARGV[1]), {{}}
 for i = 2, #ARGV, 3 do
   local who, id, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
@@ -122,9 +140,11 @@ end
 return numbers
 """
 
-CLAIM = f"""{_BASE}
+CLAIM = f"""{BASE}
 local now, writer, lease, limit, window = tonumber(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
+redis.call('ZREMRANGEBYSCORE', WANTED, '-inf', clock())
+for _, who in ipairs(redis.call('ZRANGEBYSCORE', HOLDS, '-inf', clock())) do unhold(who, now) end
 for _, who in ipairs(redis.call('ZRANGEBYSCORE', LATER, '-inf', ARGV[1], 'LIMIT', 0, 1000)) do join(who) end
 
 local from, taken = '0-0', 0
@@ -144,8 +164,9 @@ end
 
 local found = {{}}
 for _, who in ipairs(users) do
-  local at, ids, chosen = 0, nil, 0
-  repeat
+  local at, ids, chosen = 0, {{}}, 0
+  if redis.call('ZSCORE', WANTED, who) then chosen = limit end  -- let go, for who waits
+  while chosen < limit do
     ids = redis.call('ZRANGE', B .. 'wait:' .. who, at, at + limit - 1)
     for _, id in ipairs(ids) do
       local row = row_of(who, id)
@@ -154,8 +175,9 @@ for _, who in ipairs(users) do
         found[#found + 1] = {{row[SEQ], who, id, row[REVISION]}}
       end
     end
+    if #ids < limit then break end
     at = at + limit
-  until #ids < limit or chosen >= limit
+  end
 end
 table.sort(found, function(one, other) return one[1] < other[1] end)
 
@@ -171,7 +193,7 @@ end
 return answer
 """
 
-DONE = f"""{_BASE}
+DONE = f"""{BASE}
 local now, writer, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 for i = 4, 3 * count + 3, 3 do
   local who, id, revision = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
@@ -184,7 +206,7 @@ for i = 3 * count + 4, #ARGV do
 end
 """
 
-FAIL = f"""{_BASE}
+FAIL = f"""{BASE}
 local now, writer, who, id, revision = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local row, dead = row_of(who, id), 0
 if row and row[STATE] == 'pending' and row[REVISION] == revision then
@@ -201,26 +223,26 @@ if ARGV[9] == '1' and has == writer then settle(who, now) end
 return dead
 """
 
-RENEW = f"""{_BASE}
+RENEW = f"""{BASE}
 for i = 2, #ARGV do
   local entry, has = holder(ARGV[i])
   if has == ARGV[1] then redis.call('XCLAIM', LINE, GROUP, has, 0, entry, 'JUSTID') end
 end
 """
 
-DEPART = f"""{_BASE}
+DEPART = f"""{BASE}
 local answer = redis.call('XREADGROUP', 'GROUP', GROUP, ARGV[2], 'STREAMS', LINE, '0')
 for _, entry in ipairs(answer and answer[1][2] or {{}}) do settle(entry[2][2], tonumber(ARGV[1])) end
 redis.call('XGROUP', 'DELCONSUMER', LINE, GROUP, ARGV[2])
 """
 
-# Minus one: another writer is at work on the user, and would index what was erased.
-ERASE = f"""{_BASE}
+# Minus one: somebody else is at work on the user: a writer that would index what was erased, or a holder.
+ERASE = f"""{BASE}
 local now, writer, who, all = tonumber(ARGV[1]), ARGV[2], ARGV[4], ARGV[5] == '1'
 local _, has, idle = holder(who)
-if has and has ~= writer and idle < tonumber(ARGV[3]) then return -1 end
+if has and has ~= writer and idle < tonumber(ARGV[3]) or (held(who) or ARGV[6]) ~= ARGV[6] then return -1 end
 local ids, count = all and redis.call('HKEYS', B .. 'rows:' .. who) or {{}}, 0
-for i = 6, #ARGV do ids[#ids + 1] = ARGV[i] end
+for i = 7, #ARGV do ids[#ids + 1] = ARGV[i] end
 for _, id in ipairs(ids) do
   local row = row_of(who, id)
   if row then
@@ -237,7 +259,7 @@ if has ~= writer or redis.call('EXISTS', B .. 'wait:' .. who) == 0 then settle(w
 return count
 """
 
-PENDING = f"""{_BASE}
+PENDING = f"""{BASE}
 local who, limit, found = ARGV[1], tonumber(ARGV[2]), {{}}
 for _, state in ipairs({{'wait:', 'dead:'}}) do
   local pairs_ = redis.call('ZREVRANGE', B .. state .. who, 0, limit - 1, 'WITHSCORES')
@@ -249,7 +271,7 @@ for i = 1, math.min(limit, #found) do answer[i] = redis.call('HGET', B .. 'bodie
 return answer
 """
 
-LETTERS = f"""{_BASE}
+LETTERS = f"""{BASE}
 local answer = {{}}
 for i, letter in ipairs(redis.call('ZRANGEBYSCORE', DEAD, '(' .. ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])) do
   local who, id = split(letter)
@@ -259,7 +281,7 @@ end
 return answer
 """
 
-REPLAY = f"""{_BASE}
+REPLAY = f"""{BASE}
 local wanted, count = {{}}, 0
 for _, id in ipairs(ARGV) do wanted[id] = true end
 for _, letter in ipairs(redis.call('ZRANGE', DEAD, 0, -1)) do
@@ -272,7 +294,7 @@ end
 return count
 """
 
-LAG = f"""{_BASE}
+LAG = f"""{BASE}
 local oldest = redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')
 return {{redis.call('ZCARD', SINCE), redis.call('ZCARD', DEAD), oldest[2]}}
 """

@@ -1,4 +1,4 @@
-"""Turns on their way to Redis: kept here, in order, while it is away. Knows no turn's meaning.
+"""Turns on their way to Redis: kept here, in order, while it is away or full. Knows no turn's meaning.
 
 What waits while one batch is on its way makes the next batch. A caller may stop waiting; its turn goes on.
 """
@@ -55,13 +55,16 @@ class Outbox:
             parcel.heard = False
             raise
 
-    async def flushed(self, seconds: float) -> None:
-        """Return once what waits now is written. MemoryUnavailable when it is not within so many seconds."""
-        if not self._parcels:
+    async def flushed(self, who: bytes, seconds: float) -> None:
+        """Return once what waits now of that user is written. MemoryUnavailable when it is not within so many seconds.
+
+        Others' turns may wait for longer: forgetting is how a full Redis gets room for them."""
+        waiting = [parcel.future for parcel in self._parcels if parcel.row[0] == who]
+        if not waiting:
             return
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.wait([self._parcels[-1].future])
+                await asyncio.wait(waiting)
         except TimeoutError:
             raise MemoryUnavailable("Redis does not keep up: turns still wait to be journalled.") from None
 

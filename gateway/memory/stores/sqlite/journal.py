@@ -3,12 +3,17 @@
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
+from sqlite3 import Connection
+from typing import Any
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Dead, Lag, Page, Scope, Turn
 from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.sqlite.database import Database
+from gateway.memory.stores.sqlite.holds import Holds
 from gateway.memory.stores.sqlite.schema import blob, text, who
 
 log = logging.getLogger(__name__)
@@ -24,7 +29,10 @@ ON CONFLICT (tenant, user, id) DO UPDATE SET
     body = excluded.body, state = 'pending', revision = revision + 1, attempts = 0, due = 0, error = ''
 RETURNING seq
 """
-_CLAIM = "SELECT seq, body, revision FROM turns WHERE state = 'pending' AND due <= ? ORDER BY seq LIMIT ?"
+_CLAIM = """
+SELECT seq, body, revision, tenant, user FROM turns
+WHERE state = 'pending' AND due <= ? AND seq > ? ORDER BY seq LIMIT ?
+"""
 _BURY = "UPDATE turns SET state = 'dead', error = ? WHERE seq = ? AND revision = ? AND state = 'pending'"
 _DONE = "UPDATE turns SET state = 'done' WHERE seq = ? AND revision = ? AND state = 'pending'"
 _FAIL = """
@@ -49,18 +57,18 @@ class SqliteJournal:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
-        self._claimed: dict[int, int] = {}  # seq → revision, so that a turn replaced meanwhile is not marked done
+        self._holds = Holds()  # and what was claimed, so that a turn replaced meanwhile is not marked done
 
     async def append(self, turn: Turn) -> int:
         row = (*who(turn.scope), blob(turn.id), _turns.encode(turn), self._clock())
         return await self._database.write(lambda c: int(c.execute(_APPEND, row).fetchone()[0]))
 
     async def claim(self, limit: int) -> list[Turn]:
-        rows = await self._database.read(lambda c: c.execute(_CLAIM, (self._clock(), limit)).fetchall())
+        self._holds.let_go()
         turns, damaged = [], []
-        for seq, body, revision in rows:
+        for seq, body, revision, tenant, user in await self._due(limit):
             if turn := _turn(seq, body):
-                self._claimed[seq] = revision
+                self._holds.claim(seq, Scope(text(tenant), text(user)), revision)
                 turns.append(turn)
             else:
                 damaged.append((_DAMAGED, seq, revision))
@@ -71,15 +79,18 @@ class SqliteJournal:
         return turns or await self.claim(limit)  # none would mean that nothing waits
 
     async def done(self, turns: Sequence[Turn]) -> None:
-        rows = [(turn.seq, self._claimed.pop(turn.seq, 0)) for turn in turns]
+        rows = [(turn.seq, self._holds.settle(turn.seq)) for turn in turns]
         if rows:
             await self._database.write(lambda c: c.executemany(_DONE, rows))
 
     async def fail(self, turn: Turn, error: str, *, attempts: int, delay: float) -> bool:
         safe = error.encode("utf-8", "backslashreplace").decode()
-        row = (safe, self._clock() + delay, attempts, turn.seq, self._claimed.pop(turn.seq, 0))
+        row = (safe, self._clock() + delay, attempts, turn.seq, self._holds.settle(turn.seq))
         found = await self._database.write(lambda c: c.execute(_FAIL, row).fetchone())
         return bool(found and found[0] == "dead")
+
+    def hold(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        return self._holds.hold(scope)
 
     async def pending(self, scope: Scope, limit: int = 50) -> list[Turn]:
         rows = await self._database.read(lambda c: c.execute(_PENDING, (*who(scope), limit)).fetchall())
@@ -124,6 +135,21 @@ class SqliteJournal:
 
     async def ping(self) -> None:
         await self._database.read(lambda c: c.execute("SELECT 1").fetchone())
+
+    async def _due(self, limit: int) -> list[Any]:
+        """Rows of the oldest due turns whose users nobody holds, or waits to hold, when this returns."""
+        found: list[Any] = []
+        after, now = 0, self._clock()
+        while True:
+            rows = await self._database.read(partial(_claimable, (now, after, limit)))
+            found = [row for row in (*found, *rows) if self._holds.gives(Scope(text(row[3]), text(row[4])))]
+            if len(found) >= limit or len(rows) < limit:
+                return found[:limit]
+            after = rows[-1][0]
+
+
+def _claimable(asked: tuple[float, int, int], connection: Connection) -> list[Any]:
+    return connection.execute(_CLAIM, asked).fetchall()
 
 
 def _turn(seq: int, body: bytes) -> Turn | None:

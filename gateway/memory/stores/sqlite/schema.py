@@ -8,7 +8,7 @@ from gateway.errors import DataDirectoryRefused
 from gateway.memory.records import Scope
 
 APPLICATION_ID = 0x4D4E454D  # "MNEM"
-VERSION = 1
+VERSION = 2
 _BUSY_SECONDS = 10.0
 
 SCHEMA = """
@@ -39,8 +39,26 @@ CREATE TABLE traces (
 );
 CREATE INDEX traces_of ON traces (tenant, user, number);
 """
+# What a file of schema 1 lacks: tenants, their keys and the audit log, see gateway.tenants.stores.sqlite.
+_SINCE_1 = """
+CREATE TABLE tenants (name BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE keys (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE, digest BLOB NOT NULL UNIQUE, tenant BLOB NOT NULL,
+    body BLOB NOT NULL, until REAL, used REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX keys_of ON keys (tenant, number);
+CREATE TABLE acts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    body BLOB NOT NULL, outcome TEXT NOT NULL DEFAULT '', target BLOB NOT NULL DEFAULT x''
+);
+CREATE TRIGGER acts_stay BEFORE DELETE ON acts BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER acts_stand BEFORE UPDATE ON acts WHEN old.outcome <> '' OR old.body <> new.body
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TABLE subjects (subject TEXT PRIMARY KEY, user BLOB NOT NULL) WITHOUT ROWID;
+"""
 # One transaction: a file that holds tables and no stamp would look like another program's.
-_MAKE = f"BEGIN; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
+_MAKE = f"BEGIN; {SCHEMA} {_SINCE_1} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
 
 
 def blob(text: str) -> bytes:
@@ -92,7 +110,8 @@ def _make_or_check(connection: sqlite3.Connection, path: Path, mend: str) -> Non
     if version > VERSION:
         raise DataDirectoryRefused(f"{path} was written by a newer Mneme (schema {version}): upgrade Mneme.")
     # A write: a file that we may only read is refused here, and not at the first turn.
-    connection.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version={VERSION}; COMMIT;")
+    missing = _SINCE_1 if version < VERSION else ""
+    connection.executescript(f"BEGIN IMMEDIATE; {missing} PRAGMA user_version={VERSION}; COMMIT;")
     fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if fault != "ok":
         raise DataDirectoryRefused(f"{path} is damaged ({fault}). {mend}")

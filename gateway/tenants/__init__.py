@@ -1,0 +1,1 @@
+"""Tenants, their keys, their limits and the log of what operators did. Knows no memory's content."""

@@ -1,0 +1,1 @@
+"""Registries and limiters over the engines that memory's stores run on. Only wiring chooses among them."""
