@@ -32,8 +32,9 @@ STREAMS = (
 )
 """What is read is as long for each: 448 tokens beside the query's own block. `duo` is added with its heads."""
 
-SHORT, LONG = 480, 8 * TRAINED
-"""Lengths of prompts with a pass key: within the trained context, and beyond it."""
+SHORT, LONG = 470, 8 * TRAINED - 10
+"""Lengths of prompts with a pass key: within the trained context, and beyond it. The answer ends in the question's own
+block: what leaves the window while an answer is said is not among what was chosen for it."""
 
 WITHIN = (
     FULL,

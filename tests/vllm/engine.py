@@ -58,10 +58,10 @@ class Running:
 
     @property
     def block_bytes(self) -> int:
-        """What a block of the pool takes, over all layers."""
+        """What a block of the pool takes, over all layers. Groups of layers lie over each other: a block is one's."""
         manager = self.scheduler.kv_cache_manager
         tensors = manager.kv_cache_config.kv_cache_tensors
-        return int(sum(tensor.size for tensor in tensors) // manager.block_pool.num_gpu_blocks)
+        return int(max(tensor.size for tensor in tensors) // manager.block_pool.num_gpu_blocks)
 
     def metric(self, name: str) -> float:
         """A counter of vLLM's own, such as vllm:num_preemptions."""
