@@ -200,8 +200,23 @@ async def test_forgotten_text_is_in_no_file(caplog: pytest.LogCaptureFixture) ->
             assert caplog.records == []
             assert files_with(server, SECRET) == []
             assert files_with(server, "bob's words")
-            held = [key for key in (await server.command("--scan")).split(b"\n") if key.endswith(b"ada")]
-            assert len(held) == 1 and b":gone:" in held[0]  # the bar against requests on their way; it expires
+            assert not [key for key in (await server.command("--scan")).split(b"\n") if key.endswith(b"ada")]
+
+
+async def test_who_was_forgotten_is_in_no_file_either() -> None:
+    """Not even because they were held meanwhile, or because requests on their way are barred."""
+    who = Scope("acme", "quuxerella")
+    with redis_server(rdbcompression="no") as server:
+        async with opened(server) as (journal, sessions):
+            await journal.append(turn("id", who))
+            await sessions.place(who, "chain", placed("t", "words"))
+            assert files_with(server, who.user)
+
+            async with journal.hold(who):
+                await journal.forget(who)
+                await sessions.forget(who)
+
+            assert files_with(server, who.user) == []
 
 
 async def test_a_cancelled_call_ends_and_mixes_up_nothing(server: RedisServer) -> None:

@@ -27,7 +27,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from gateway.errors import MemoryUnavailable
@@ -68,6 +68,7 @@ class RedisJournal:
         self._claimed: dict[int, _Claim] = {}  # by seq; so that a turn replaced meanwhile is not marked done
         self._outbox = Outbox(self._send)
         self._holds = Holds(connection, self._base, clock, lease)
+        self._forgotten: set[bytes] = set()  # users who are held and of whom nothing shall be left in files
         self._append = connection.durable(scripts.APPEND)
         self._claim = connection.script(scripts.CLAIM)
         self._done = connection.script(scripts.DONE)
@@ -135,8 +136,16 @@ class RedisJournal:
         row = (claim.who, claim.id, claim.revision, safe, attempts, delay, settled)
         return bool(await self._fail(self._base, self._clock(), self._writer, *row))
 
-    def hold(self, scope: Scope) -> AbstractAsyncContextManager[None]:
-        return self._holds.hold(keys.who(scope))
+    @asynccontextmanager
+    async def hold(self, scope: Scope) -> AsyncIterator[None]:
+        who = keys.who(scope)
+        try:
+            async with self._holds.hold(who):
+                yield
+            if who in self._forgotten:
+                await self._connection.scrub()  # only now, since letting go names the user once more
+        finally:
+            self._forgotten.discard(who)
 
     async def pending(self, scope: Scope, limit: int = 50) -> list[Turn]:
         bodies = await self._pending(self._base, keys.who(scope), limit)
@@ -174,8 +183,11 @@ class RedisJournal:
         return await self._erased(scope, 0, [*map(keys.blob, dict.fromkeys(ids))])
 
     async def forget(self, scope: Scope) -> int:
-        count = await self._erased(scope, 1, [])
-        await self._connection.scrub()
+        count, who = await self._erased(scope, 1, []), keys.who(scope)
+        if self._holds.name(who):
+            self._forgotten.add(who)
+        else:
+            await self._connection.scrub()
         return count
 
     async def ping(self) -> None:

@@ -5,7 +5,7 @@ Keys, all behind the base of the tenant that KEYS[1] gives; joined(a, b) is "len
     placed:<user>                 chain → joined(session, placement)
     line:joined(<user>,<session>) the session's chains by time
     sessions:<user>               the user's sessions by the time of their last turn
-    gone:<user>                   what was erased of late, by when that may be forgotten: "i" and an id, or "all"
+    gone:<digest of the user>     what was erased of late, by when that may be forgotten: "i" and an id, or "all"
     trace                         id → joined(user, joined(session, trace)), of all users
     kept                          all traces' ids by number; number is the last one
     traces:<user>                 the user's traces' ids by number
@@ -38,9 +38,9 @@ local function untrace(user, id)
   redis.call('ZREM', B .. 'traces:' .. user, id)
 end
 local function bar(user, now, grace, what)
-  redis.call('ZREMRANGEBYSCORE', B .. 'gone:' .. user, '-inf', now)
-  redis.call('ZADD', B .. 'gone:' .. user, string.format('%.17g', now + grace), what)
-  redis.call('EXPIRE', B .. 'gone:' .. user, math.ceil(grace))
+  redis.call('ZREMRANGEBYSCORE', B .. 'gone:' .. redis.sha1hex(user), '-inf', now)
+  redis.call('ZADD', B .. 'gone:' .. redis.sha1hex(user), string.format('%.17g', now + grace), what)
+  redis.call('EXPIRE', B .. 'gone:' .. redis.sha1hex(user), math.ceil(grace))
 end
 local function amend(key, id, value)
   redis.call('HDEL', key, id)
@@ -52,7 +52,7 @@ PLACE = f"""{_BASE}
 local now, user, chain, session, at = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local body = ARGV[6]
 local function gone(what)
-  local till = redis.call('ZSCORE', B .. 'gone:' .. user, what)
+  local till = redis.call('ZSCORE', B .. 'gone:' .. redis.sha1hex(user), what)
   return till and tonumber(till) > now
 end
 if #ARGV > 7 and gone('all') then body = ARGV[7] end
@@ -148,7 +148,7 @@ for _, session in ipairs(redis.call('ZRANGE', B .. 'sessions:' .. user, 0, -1)) 
   redis.call('DEL', B .. 'line:' .. joined(user, session))
 end
 for _, id in ipairs(redis.call('ZRANGE', B .. 'traces:' .. user, 0, -1)) do untrace(user, id) end
-redis.call('DEL', B .. 'placed:' .. user, B .. 'sessions:' .. user, B .. 'gone:' .. user)
+redis.call('DEL', B .. 'placed:' .. user, B .. 'sessions:' .. user, B .. 'gone:' .. redis.sha1hex(user))
 bar(user, now, grace, 'all')
 return count
 """
