@@ -124,11 +124,11 @@ def _speed(asked: argparse.Namespace) -> Any:
         )
     head = [
         "context",
-        "decode, full, ms",
+        "decode, full, CPU ms",
         "sink_window, ms",
         "full over it",
         "recomputation over it",
-        "prefill, full, s",
+        "prefill, full, CPU s",
     ]
     head += ["sink_window, s", "KV, full, MiB", "sink_window, MiB", "sessions per GiB, full", "sink_window"]
     print(report.table(head, rows), "\n")

@@ -39,6 +39,8 @@ def plot_streams(streams: Mapping[str, Sequence[float]], reference: float, train
     axes.axhline(reference, color="#888888", linestyle=":", linewidth=1.2, label="full, inside its context")
     axes.axvline(trained, color="#888888", linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="tokens of the stream", ylabel="perplexity")
+    axes.set_yticks([20, 30, 50, 100, 200], ["20", "30", "50", "100", "200"])
+    axes.minorticks_off()
     _save(figure, axes, path)
 
 
@@ -66,7 +68,7 @@ def plot_costs(costs: Mapping[str, Sequence[Any]], path: Path) -> None:
             marker="o",
             linewidth=1.8,
         )
-    axes.set(xscale="log", yscale="log", xlabel="tokens of context", ylabel="ms per decoded token")
+    axes.set(xscale="log", yscale="log", xlabel="tokens of context", ylabel="CPU ms per decoded token")
     _save(figure, axes, path)
 
 
