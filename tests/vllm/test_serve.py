@@ -87,6 +87,7 @@ def test_the_policy_is_proven_in_every_process(worker: Served) -> None:
         "trained": 8192,
         "per_request": ["full", "sink_window", "surprisal"],
         "vllm": told["vllm"],
+        "sessions": False,
     }
     assert [(each["role"], each["rank"], each["layers"]) for each in processes] == [
         ("api", 0, 0),
