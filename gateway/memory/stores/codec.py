@@ -1,4 +1,4 @@
-"""Records as JSON and back, whatever strings they hold. Knows no store and no record's meaning."""
+"""Records as JSON, ids as bytes, and back, whatever strings they hold. Knows no store and no record's meaning."""
 
 import logging
 from collections.abc import Callable
@@ -64,3 +64,13 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, list | tuple):
         return [_mapped(item, change) for item in value]
     return value
+
+
+def blob(text: str) -> bytes:
+    """An opaque id as bytes; also one that is not valid Unicode."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def text(raw: bytes) -> str:
+    """The id again."""
+    return raw.decode("utf-8", "surrogatepass")

@@ -14,9 +14,8 @@ Keys, all behind "<prefix>:{registry}:":
 from dataclasses import replace
 
 from gateway.memory.records import Page
-from gateway.memory.stores.codec import Codec
+from gateway.memory.stores.codec import Codec, blob, text
 from gateway.memory.stores.redis.connection import Connection
-from gateway.memory.stores.redis.keys import blob, text
 from gateway.tenants.records import Act, KeyCard, Logged, Tenant
 from gateway.tenants.stores import paging
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.memory.records import Page
-from gateway.memory.stores.codec import Codec
+from gateway.memory.stores.codec import Codec, blob, text
 from gateway.memory.stores.sqlite.database import Database
-from gateway.memory.stores.sqlite.schema import blob, text
 from gateway.tenants.records import Act, KeyCard, Logged, Tenant
 from gateway.tenants.stores import paging
 

@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 
 from gateway.errors import MemoryUnavailable
 from gateway.memory.records import Dead, Lag, Page, Scope, Turn
+from gateway.memory.stores import codec
 from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.redis import journal_scripts as scripts
 from gateway.memory.stores.redis import keys
@@ -105,7 +106,7 @@ class RedisJournal:
             raise failed
 
     async def append(self, turn: Turn) -> int:
-        return await self._outbox.put((keys.who(turn.scope), keys.blob(turn.id), _turns.encode(turn)))
+        return await self._outbox.put((keys.who(turn.scope), codec.blob(turn.id), _turns.encode(turn)))
 
     async def claim(self, limit: int) -> list[Turn]:
         lease, window = int(self._lease * 1000), max(limit, _USERS)
@@ -131,7 +132,7 @@ class RedisJournal:
         await self._done(self._base, self._clock(), self._writer, len(found), *rows, *settled)
 
     async def fail(self, turn: Turn, error: str, *, attempts: int, delay: float) -> bool:
-        claim = self._claimed.pop(turn.seq, None) or _Claim(keys.who(turn.scope), keys.blob(turn.id), 0)
+        claim = self._claimed.pop(turn.seq, None) or _Claim(keys.who(turn.scope), codec.blob(turn.id), 0)
         safe, settled = error.encode("utf-8", "backslashreplace"), int(claim.who not in self._held())
         row = (claim.who, claim.id, claim.revision, safe, attempts, delay, settled)
         return bool(await self._fail(self._base, self._clock(), self._writer, *row))
@@ -155,7 +156,7 @@ class RedisJournal:
         if not ids:
             await self._connection.ping()
             return []
-        who, wanted = keys.who(scope), [*map(keys.blob, dict.fromkeys(ids))]
+        who, wanted = keys.who(scope), [*map(codec.blob, dict.fromkeys(ids))]
         bodies = await self._connection.call("HMGET", self._base + b"bodies:" + who, *wanted)
         return [_turn_or_shell(body, who, id) for id, body in zip(wanted, bodies, strict=True) if body]
 
@@ -168,7 +169,7 @@ class RedisJournal:
         return Page(letters, str(rows[limit - 1][0]) if len(rows) > limit else None)
 
     async def replay(self, ids: Sequence[str]) -> int:
-        return int(await self._replay(self._base, *map(keys.blob, dict.fromkeys(ids))))
+        return int(await self._replay(self._base, *map(codec.blob, dict.fromkeys(ids))))
 
     async def lag(self) -> Lag:
         pending, dead, *oldest = await self._lag(self._base)
@@ -180,7 +181,7 @@ class RedisJournal:
         return int(await self._connection.call("HLEN", self._base + b"rows:" + who))
 
     async def erase(self, scope: Scope, ids: Sequence[str]) -> int:
-        return await self._erased(scope, 0, [*map(keys.blob, dict.fromkeys(ids))])
+        return await self._erased(scope, 0, [*map(codec.blob, dict.fromkeys(ids))])
 
     async def forget(self, scope: Scope) -> int:
         count, who = await self._erased(scope, 1, []), keys.who(scope)
@@ -240,7 +241,7 @@ def _turn(stored: bytes) -> Turn | None:
 
 def _shell(seq: int, who: bytes, id: bytes) -> Turn:
     """Of a damaged turn what its keys know: whose it is, so that it can be shown and erased."""
-    return Turn(keys.text(id), keys.scope(who), "", "", 0.0, "", "", seq=seq)
+    return Turn(codec.text(id), keys.scope(who), "", "", 0.0, "", "", seq=seq)
 
 
 def _turn_or_shell(stored: bytes, who: bytes, id: bytes) -> Turn:

@@ -11,18 +11,9 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Scope
+from gateway.memory.stores.codec import blob, text
 
 _LARGEST = 2**63 - 1
-
-
-def blob(text: str) -> bytes:
-    """An opaque id as bytes; also one that is not valid Unicode."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def text(raw: bytes) -> str:
-    """The id again."""
-    return raw.decode("utf-8", "surrogatepass")
 
 
 def joined(first: bytes, second: bytes) -> bytes:

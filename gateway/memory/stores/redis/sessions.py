@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.memory.records import Page, Placed, Scope, Trace
+from gateway.memory.stores import codec
 from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.redis import keys
 from gateway.memory.stores.redis import session_scripts as scripts
@@ -36,39 +37,39 @@ class RedisSessions:
         self._forget = connection.script(scripts.FORGET)
 
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
-        bodies = await self._bodies(scope, [*map(keys.blob, chains)])
+        bodies = await self._bodies(scope, [*map(codec.blob, chains)])
         found = {chain: _placements.decode_if_whole(body) for chain, body in zip(chains, bodies, strict=True) if body}
         return {chain: placed for chain, placed in found.items() if placed}
 
     async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
-        user, session, ids = keys.blob(scope.user), keys.blob(placed.session), map(keys.blob, placed.memories)
+        user, session, ids = codec.blob(scope.user), codec.blob(placed.session), map(codec.blob, placed.memories)
         bodies = _placements.encode(placed), _placements.encode(_bare(placed))
-        row = (self._clock(), user, keys.blob(chain), session, placed.at, *bodies, *ids)
+        row = (self._clock(), user, codec.blob(chain), session, placed.at, *bodies, *ids)
         await self._place(self._base(scope), *row)
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
     ) -> Page[tuple[str, int, float]]:
         before = (float("inf"), b"") if cursor is None else keys.unpack(cursor)
-        key = self._base(scope) + b"sessions:" + keys.blob(scope.user)
+        key = self._base(scope) + b"sessions:" + codec.blob(scope.user)
         found = await self._members("ZREVRANGEBYSCORE", key, before[0], limit + 1, lambda member: member < before)
         names = [session for _, session in found[:limit]]
-        counts = await self._lengths(self._base(scope), keys.blob(scope.user), *names)
+        counts = await self._lengths(self._base(scope), codec.blob(scope.user), *names)
         rows = zip(found[:limit], counts, strict=True)
-        return Page(tuple((keys.text(session), count, at) for (at, session), count in rows), _cursor(found, limit))
+        return Page(tuple((codec.text(session), count, at) for (at, session), count in rows), _cursor(found, limit))
 
     async def placements(
         self, scope: Scope, session: str, *, cursor: str | None = None, limit: int = 50
     ) -> Page[Placed]:
         behind = (float("-inf"), b"") if cursor is None else keys.unpack(cursor)
-        key = self._base(scope) + b"line:" + keys.joined(keys.blob(scope.user), keys.blob(session))
+        key = self._base(scope) + b"line:" + keys.joined(codec.blob(scope.user), codec.blob(session))
         found = await self._members("ZRANGEBYSCORE", key, behind[0], limit + 1, lambda member: member > behind)
         bodies = await self._bodies(scope, [chain for _, chain in found[:limit]])
         items = tuple(placed for body in bodies if body and (placed := _placements.decode_if_whole(body)))
         return Page(items, _cursor(found, limit))
 
     async def count(self, scope: Scope) -> int:
-        return int(await self._count(self._base(scope), keys.blob(scope.user)))
+        return int(await self._count(self._base(scope), codec.blob(scope.user)))
 
     async def trace(self, trace: Trace) -> None:
         await self._traces.keep(trace)
@@ -80,13 +81,13 @@ class RedisSessions:
         return await self._traces.find(tenant, id)
 
     async def erase_turns(self, scope: Scope, turns: Sequence[str]) -> None:
-        gone, user = frozenset(turns), keys.blob(scope.user)
-        await self._bar(self._base(scope), self._clock(), _ON_THEIR_WAY, user, *map(keys.blob, gone))
+        gone, user = frozenset(turns), codec.blob(scope.user)
+        await self._bar(self._base(scope), self._clock(), _ON_THEIR_WAY, user, *map(codec.blob, gone))
         await self._erase_placements(scope, gone)
         await self._traces.erase(scope, gone)
 
     async def forget(self, scope: Scope) -> int:
-        count = int(await self._forget(self._base(scope), self._clock(), _ON_THEIR_WAY, keys.blob(scope.user)))
+        count = int(await self._forget(self._base(scope), self._clock(), _ON_THEIR_WAY, codec.blob(scope.user)))
         await self._connection.scrub()
         return count
 
@@ -95,7 +96,7 @@ class RedisSessions:
 
     async def _erase_placements(self, scope: Scope, gone: frozenset[str]) -> None:
         """What is placed meanwhile is barred already, see PLACE."""
-        base, user, at = self._base(scope), keys.blob(scope.user), 0
+        base, user, at = self._base(scope), codec.blob(scope.user), 0
         while True:
             at, rows = await self._connection.call("HSCAN", base + b"placed:" + user, at, "COUNT", _PAGE)
             for chain, stored in rows.items():
@@ -112,7 +113,7 @@ class RedisSessions:
         if not chains:
             await self._connection.ping()
             return []
-        key = self._base(scope) + b"placed:" + keys.blob(scope.user)
+        key = self._base(scope) + b"placed:" + codec.blob(scope.user)
         stored = await self._connection.call("HMGET", key, *chains)
         return [pair and keys.split(pair)[1] for pair in stored]
 

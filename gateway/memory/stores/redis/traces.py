@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.memory.records import Scope, Trace
+from gateway.memory.stores import codec
 from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.redis import keys
 from gateway.memory.stores.redis import session_scripts as scripts
@@ -30,7 +31,7 @@ class Traces:
         """Told again under the same id it is completed: what was erased since the first time stays erased."""
         name = (trace.scope.tenant, trace.id)
         told, known, again = trace, b"", int(name in self._told)
-        where = keys.blob(trace.scope.user), keys.blob(trace.session), keys.blob(trace.id)
+        where = codec.blob(trace.scope.user), codec.blob(trace.session), codec.blob(trace.id)
         while True:
             body = _traces.encode(told)
             found = await self._keep(self._base(trace.scope.tenant), self._limit, *where, body, known, again)
@@ -44,18 +45,18 @@ class Traces:
 
     async def latest(self, scope: Scope, session: str | None, limit: int) -> list[Trace]:
         """Latest first."""
-        user, every = keys.blob(scope.user), int(session is None)
-        bodies = await self._latest(self._base(scope.tenant), user, every, keys.blob(session or ""), limit)
+        user, every = codec.blob(scope.user), int(session is None)
+        bodies = await self._latest(self._base(scope.tenant), user, every, codec.blob(session or ""), limit)
         return [trace for body in bodies if (trace := _traces.decode_if_whole(body))]
 
     async def find(self, tenant: str, id: str) -> Trace | None:
         """One by its id."""
-        stored = await self._connection.call("HGET", self._base(tenant) + b"trace", keys.blob(id))
+        stored = await self._connection.call("HGET", self._base(tenant) + b"trace", codec.blob(id))
         return _traces.decode(_body(stored)) if stored else None
 
     async def erase(self, scope: Scope, gone: frozenset[str]) -> None:
         """Remove the traces of these turns, and the text of these memories from all others."""
-        base, user = self._base(scope.tenant), keys.blob(scope.user)
+        base, user = self._base(scope.tenant), codec.blob(scope.user)
         ids: Sequence[bytes] = await self._connection.call("ZRANGE", base + b"traces:" + user, 0, -1)
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]

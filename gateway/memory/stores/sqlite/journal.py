@@ -11,10 +11,10 @@ from typing import Any
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Dead, Lag, Page, Scope, Turn
-from gateway.memory.stores.codec import Codec
+from gateway.memory.stores.codec import Codec, blob, text
 from gateway.memory.stores.sqlite.database import Database
 from gateway.memory.stores.sqlite.holds import Holds
-from gateway.memory.stores.sqlite.schema import blob, text, who
+from gateway.memory.stores.sqlite.schema import who
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.errors import DataDirectoryRefused
 from gateway.memory.records import Scope
+from gateway.memory.stores.codec import blob
 
 APPLICATION_ID = 0x4D4E454D  # "MNEM"
 VERSION = 2
@@ -59,16 +60,6 @@ CREATE TABLE subjects (subject TEXT PRIMARY KEY, user BLOB NOT NULL) WITHOUT ROW
 """
 # One transaction: a file that holds tables and no stamp would look like another program's.
 _MAKE = f"BEGIN; {SCHEMA} {_SINCE_1} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION}; COMMIT;"
-
-
-def blob(text: str) -> bytes:
-    """An opaque id as bytes; also one that is not valid Unicode."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def text(raw: bytes) -> str:
-    """The id again."""
-    return raw.decode("utf-8", "surrogatepass")
 
 
 def who(scope: Scope) -> tuple[bytes, bytes]:

@@ -12,9 +12,9 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Page, Placed, Scope, Trace
-from gateway.memory.stores.codec import Codec
+from gateway.memory.stores.codec import Codec, blob, text
 from gateway.memory.stores.sqlite.database import Database, Job
-from gateway.memory.stores.sqlite.schema import blob, text, who
+from gateway.memory.stores.sqlite.schema import who
 from gateway.memory.stores.sqlite.traces import Traces
 
 _placements = Codec(Placed)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.memory.records import Scope, Trace
-from gateway.memory.stores.codec import Codec
+from gateway.memory.stores.codec import Codec, blob
 from gateway.memory.stores.sqlite.database import Database
-from gateway.memory.stores.sqlite.schema import blob, who
+from gateway.memory.stores.sqlite.schema import who
 
 log = logging.getLogger(__name__)
 
