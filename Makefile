@@ -9,7 +9,7 @@ ARGS ?=
 NODE := tests/e2e/node
 NODE_READY := $(if $(shell command -v npm),$(NODE)/node_modules/.ready)
 
-.PHONY: serve test test-vllm check demo bench bench-kv bench-peers prove lock clean
+.PHONY: serve test test-vllm check demo bench bench-fleet bench-kv bench-memory bench-peers prove soak lock clean
 
 .venv/.runtime: requirements.lock requirements-weights.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -58,11 +58,20 @@ demo: .venv/.dev ## replay LoCoMo-shaped conversations: make demo DATA=path/to/f
 bench: .venv/.dev ## what the gateway costs, beside others, in one run
 	$(PY) -m tests.bench $(ARGS)
 
-prove: .venv/.dev ## what is lost when processes die, stall and fill up
+bench-fleet: .venv/.dev ## gateways and writers over Redis and the store: cost, lag, what a unit takes
+	$(PY) -m tests.bench_fleet $(ARGS)
+
+soak: .venv/.dev ## half an hour of everything at once: does any process grow? make soak ARGS="--minutes 5"
+	$(PY) -m tests.soak $(ARGS)
+
+prove: .venv/.dev ## what must not happen: lost, leaked, learned again, broken
 	$(PY) -m tests.prove $(ARGS)
 
 bench-kv: .venv-vllm/.ready ## what KV policies cost and keep, on a small model that is trained first
 	$(VPY) -m tests.bench_kv $(ARGS)
+
+bench-memory: .venv/.dev ## what memory policies do over time
+	$(PY) -m tests.bench_memory $(ARGS)
 
 bench-peers: .venv/.dev ## other gateways for make bench, each in a venv of its own; what cannot be installed is left out
 	-test -x .venv-litellm/bin/litellm || { $(PYTHON) -m venv .venv-litellm && .venv-litellm/bin/pip install -q 'litellm[proxy]'; }

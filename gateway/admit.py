@@ -10,6 +10,8 @@ from gateway.errors import BadRequest, NotAuthenticated, SettingsRefused
 from gateway.memory.records import Scope
 
 _LONGEST_ID = 512
+LONGEST_WATCH = 500
+"""Characters of what somebody asks to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,15 @@ MODES = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The body's `memory` object. None means: as the operator configured. `at` is when the turn is said (epoch)."""
+    """The body's `memory` object. None means: as the operator configured. `at` is when the turn is said (epoch), and
+    `as_of` the moment at which what is recalled was believed; None for now. `watch` is what the user asks to be told of
+    once it is known, "" for nothing."""
 
     policy: str | None = None
     tokens: int | None = None
     at: float | None = None
+    as_of: float | None = None
+    watch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +171,25 @@ def _options(memory: Any) -> Options:
         return Options()
     if not isinstance(memory, dict):
         raise BadRequest("'memory' must be an object, such as {\"tokens\": 800}.", param="memory")
-    unknown = sorted(set(memory) - {"policy", "tokens", "at"})
+    unknown = sorted(set(memory) - {"policy", "tokens", "at", "as_of", "watch"})
     if unknown:
-        raise BadRequest(f"'memory' has no option {unknown[0]!r}; it knows policy, tokens and at.", param="memory")
+        known = "policy, tokens, at, as_of and watch"
+        raise BadRequest(f"'memory' has no option {unknown[0]!r}; it knows {known}.", param="memory")
     policy, tokens = memory.get("policy"), memory.get("tokens")
     if policy is not None and not isinstance(policy, str):
         raise BadRequest("'memory.policy' must be a string.", param="memory.policy")
     if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0):
         raise BadRequest("'memory.tokens' must be a whole number, 0 or more.", param="memory.tokens")
-    return Options(policy, tokens, instant(memory.get("at"), "memory.at"))
+    at, as_of = (instant(memory.get(name), f"memory.{name}") for name in ("at", "as_of"))
+    return Options(policy, tokens, at, as_of, _watch(memory.get("watch")))
+
+
+def _watch(text: Any) -> str:
+    if text is None:
+        return ""
+    if not isinstance(text, str) or not 0 < len(text.strip()) <= LONGEST_WATCH:
+        raise BadRequest(f"'memory.watch' must be a text of at most {LONGEST_WATCH} characters.", param="memory.watch")
+    return text.strip()
 
 
 def instant(at: Any, name: str) -> float | None:

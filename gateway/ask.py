@@ -1,5 +1,6 @@
 """What the client sent and what became of it: plain values that the story passes along. Knows no ASGI and no memory."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,14 +37,18 @@ class Ask:
 
 @dataclass(slots=True)
 class Tale:
-    """What happened to one request: told in the answer's headers, in metrics and in the trace."""
+    """What happened to one request: told in the answer's headers, in metrics and in the trace. It `began` at a moment of
+    this process's monotonic clock: nothing of it is kept once its user was forgotten after that. `answer` is
+    the id that the worker gave its answer."""
 
     id: str
     mode: str
+    began: float = field(default_factory=time.monotonic)
     count: int = 0
     tokens: int = 0
     millis: dict[str, float] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
+    answer: str = ""
 
     def skip(self, reason: str) -> None:
         """Name what memory did not do; `reason` comes from a closed set of words."""

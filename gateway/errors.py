@@ -8,6 +8,7 @@ MnemeError
 │   ├── NotAllowed              403  a known caller asks for what is not theirs
 │   ├── NotFound                404
 │   │   └── ModelNotFound       404  a name of MNEME_WORKERS that no worker can answer for as it says
+│   ├── Conflict                409  it does not fit what this installation is, or holds
 │   ├── StaleEdit               412  the ETag is no longer the current version
 │   ├── UnguardedEdit           428  an edit that does not say which version it edits
 │   ├── BodyTooLarge            413  more body bytes than a call may have
@@ -19,10 +20,15 @@ MnemeError
 │   ├── UpstreamBroke           502  the connection died before an answer
 │   └── UpstreamTimeout         504  no first byte, or silence between bytes, for too long
 ├── KeysUnavailable             503  whether a key was issued cannot be known now, so nobody is let in by it
-├── MemoryUnavailable           503  a memory part failed; only the admin API ever shows it
+├── MemoryUnavailable           503  a memory part failed; shown by the admin API and to who gives feedback
 │   ├── DataDirectoryRefused    503  corrupt, foreign, or stamped by another embedder; says how to mend it
 │   ├── StoreRefused            503  a server whose settings would lose what it is told; names them
 │   └── StoreAway               503  a server that does not answer for now: asking again may help
+├── NoModel                     503  reflection wants to ask a model, and none is configured; seen in its records only
+├── ModelAway                   503  the model that reflection asks does not answer for now
+├── BudgetSpent                 503  reflection has asked a model for as much as its tenant may today
+├── Unusable                    502  a model answered reflection what cannot be used
+├── BackupFailed                500  shown by the command line only: no backup was made, or none taken in
 └── SettingsRefused             500  settings contradict each other; raised before anything starts
 """
 
@@ -90,6 +96,12 @@ class ModelNotFound(NotFound):
     """The model is an alias for what no worker offers. Never answered with another policy instead."""
 
     code = "model_not_found"
+
+
+class Conflict(CallerError):
+    """What is asked does not fit what this installation is, or holds. The message says what would."""
+
+    status = 409
 
 
 class StaleEdit(CallerError):
@@ -171,7 +183,7 @@ class KeysUnavailable(MnemeError):
 
 
 class MemoryUnavailable(MnemeError):
-    """A memory part failed. The answer goes on without it; only the admin API shows this error."""
+    """A memory part failed. The answer goes on without it; who works on memory itself is shown this error."""
 
     status = 503
     type = "memory_error"
@@ -194,6 +206,38 @@ class StoreAway(MemoryUnavailable):
     """The server that stores run on does not answer for now. What was asked may or may not have happened."""
 
     code = "store_away"
+
+
+class NoModel(MnemeError):
+    """Reflection wanted to ask a model, and none is configured."""
+
+    status = 503
+    code = "no_model"
+
+
+class ModelAway(MnemeError):
+    """The model that reflection asks does not answer for now."""
+
+    status = 503
+    code = "model_away"
+
+
+class BudgetSpent(MnemeError):
+    """Reflection has asked as much of a model today as this tenant may."""
+
+    status = 503
+    code = "budget_spent"
+
+
+class Unusable(MnemeError):
+    """What the model answered cannot be used, nor what it answered when it was told why."""
+
+    status = 502
+    code = "unusable_answer"
+
+
+class BackupFailed(MnemeError):
+    """A backup was not made, or not taken in. Shown by the command line only."""
 
 
 class SettingsRefused(MnemeError):

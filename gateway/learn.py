@@ -1,10 +1,14 @@
 """What the worker said, folded into the turn and handed to retain. Never learns from an answer that failed."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway.ask import Tale
+from gateway.errors import MemoryUnavailable, NotFound
+from gateway.feedback import Remark
+from gateway.media import Part, seen
 from gateway.memory.records import Ending, Turn
 from gateway.memory.retain import Retainer
 from gateway.question import Question
@@ -18,12 +22,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Learner:
-    """Learns one turn, once; told again after a cut it keeps the fuller version. `injected` is never learned. `reply`
-    is what the assistant said in the end, "" while it has not or has more to do."""
+    """Learns one turn, once; told again after a cut it keeps the fuller version. `injected` is never learned; `remark`
+    is what the question says of an earlier answer, `shown` what it shows beside text. `reply` is what the assistant
+    said in the end, "" while it has not or has more to do."""
 
     retainer: Retainer
     turn: Turn
     injected: str
+    remark: Remark | None
+    shown: tuple[Part, ...]
     streamed: bool
     tale: Tale
     telemetry: Telemetry
@@ -50,23 +57,43 @@ class Learner:
             return
         reply = folded.choices[0].content if folded.choices else ""
         finished = [choice.finish or "" for choice in folded.choices]
+        self.tale.answer = folded.id
         self.telemetry.answered(Said(folded.id, folded.model, finished, folded.usage, reply))
+        media = await asyncio.to_thread(seen, self.shown) if self.shown else ()
         turn = replace(
-            self.turn, reply_text=reply, ending=ending(folded, self._whole), model=folded.model or self.turn.model
+            self.turn,
+            media=media,
+            reply_text=reply,
+            ending=ending(folded, self._whole),
+            model=folded.model or self.turn.model,
         )
         if turn.ending == "final":
             self.reply = reply
         with self.telemetry.verb("retain", self.tale.millis):
-            failed = await self.retainer.retain(turn, self.injected)
+            failed = await self.retainer.retain(turn, self.injected, self.tale.began)
+            await self._hear()
         self._learned = self._whole
         self.tale.skip(failed)
         if not failed:
             self.telemetry.turns.labels(turn.ending).inc()
             self.nudge()
 
+    async def _hear(self) -> None:
+        """Once; the end of the answer waits for it no longer than for the turn."""
+        if self.remark is None:
+            return
+        remark, self.remark = self.remark, None
+        try:
+            async with asyncio.timeout(self.retainer.deadline):
+                await self.retainer.hear(self.turn.scope, remark.of, remark.told)
+        except NotFound:
+            self.tale.skip("feedback-unknown")
+        except (TimeoutError, MemoryUnavailable):
+            self.tale.skip("feedback-lost")
 
-def opened(question: Question, known: Known, tale: Tale) -> Turn:
-    """The turn before anything is answered."""
+
+def opened(question: Question, known: Known, recalled: tuple[str, ...], tale: Tale) -> Turn:
+    """The turn before anything is answered; `recalled` are the memories that its prompt renders."""
     place = known.place
     return Turn(
         id=place.turn,
@@ -78,6 +105,9 @@ def opened(question: Question, known: Known, tale: Tale) -> Turn:
         reply_text="",
         model=question.request.model,
         trace=tale.id,
+        policy=question.policy.name,
+        watch=question.watch,
+        recalled=recalled,
     )
 
 

@@ -67,6 +67,7 @@ def start(level: int, style: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(STYLES[style]())
     logging.basicConfig(level=level, handlers=[handler])
+    logging.getLogger("httpx").setLevel(max(level, logging.WARNING))  # it has a line for every question of ours
 
 
 def told(**fields: Any) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 from gateway.admit import Key, Mode, Options, admit
 from gateway.ask import Ask, Tale
 from gateway.errors import BadRequest, NotSpliceable
+from gateway.feedback import Remark, beside
+from gateway.media import Part, parts
 from gateway.memory.budget import message_tokens, raw_tokens
 from gateway.memory.policies.base import Policy
 from gateway.memory.records import Scope
@@ -36,8 +38,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question that memory may act on. `said` is the user's text of the last turn; `at` when it was said. `window`
-    is how many tokens its model takes, 0 where nobody knows."""
+    """One question that memory may act on. `said` is the user's text of the last turn; `at` when it was said, `as_of`
+    the moment that it looks back to, if it does. `window` is how many tokens its model takes, 0 where nobody knows.
+    `remark` is what it says of an earlier answer, `watch` what its user asks to be told of once it is known, "" for
+    nothing."""
 
     scope: Scope
     session: str | None
@@ -49,11 +53,20 @@ class Question:
     past: History
     said: str
     window: int
+    remark: Remark | None = None
+    as_of: float | None = None
+    watch: str = ""
 
     @property
     def writes(self) -> bool:
         """Whether the turn is to be kept."""
         return self.mode.writes and self.policy.keeps
+
+    @property
+    def shown(self) -> tuple[Part, ...]:
+        """The pictures and videos of its last turn, as they were sent."""
+        sent = self.request.fields["messages"]
+        return parts(sent[i] for i in self.past.spans[-1] if self.request.messages[i].role == "user")
 
 
 def read(ask: Ask, mode: Mode, tale: Tale) -> ChatRequest | None:
@@ -108,6 +121,9 @@ def understand(
         past=past,
         said=said,
         window=ask.worker.window(request.model),
+        remark=beside(request.fields.get("metadata"), now),
+        as_of=options.as_of,
+        watch=options.watch,
     )
 
 

@@ -17,6 +17,7 @@ from gateway.memory.recall import Recaller
 from gateway.memory.records import Memory, Placed, Recall, Trace
 from gateway.memory.redact import redact
 from gateway.memory.session import Place, keys_for, locate, settle
+from gateway.memory.watches import without
 from gateway.question import Question
 
 log = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Rememberer:
             cut=place.keys[known.first_kept] if known.first_kept else "",
         )
         try:
-            await self.sessions.place(question.scope, place.keys[-1], new)
+            await self.sessions.place(question.scope, place.keys[-1], new, tale.began)
         except MemoryUnavailable as failed:
             log.warning("the placement was not kept: %s", failed.message)
             tale.skip("memory-unavailable")
@@ -132,17 +133,17 @@ class Rememberer:
             skipped=tuple(tale.skipped),
             injected=fitted.text,
         )
-        await self._trace(trace)
+        await self._trace(trace, tale)
         return trace
 
     async def conclude(self, trace: Trace, tale: Tale) -> None:
         """Keep the trace as it stands at the end."""
-        skipped = tuple(tale.skipped)
-        await self._trace(replace(trace, tokens=tale.tokens, millis=dict(tale.millis), skipped=skipped))
+        told = replace(trace, tokens=tale.tokens, millis=dict(tale.millis), skipped=tuple(tale.skipped))
+        await self._trace(replace(told, answer=tale.answer), tale)
 
-    async def _trace(self, trace: Trace) -> None:
+    async def _trace(self, trace: Trace, tale: Tale) -> None:
         try:
-            await self.sessions.trace(trace)
+            await self.sessions.trace(trace, tale.began)
         except MemoryUnavailable as failed:
             log.warning("the trace was not kept: %s", failed.message)
 
@@ -184,9 +185,15 @@ class Rememberer:
         standing = place.keys[known.first_kept : -1 if place.fresh else None]
         if any(place.known[key].pinned for key in standing if key in place.known):
             return None
-        return await self.recaller.pinned(question.scope)
+        return await self.recaller.pinned(question.scope, question.as_of)
 
     async def _recall(self, question: Question, known: Known) -> Recall:
         if not (question.mode.reads and known.place.fresh):
             return Recall()
-        return await self.recaller.recall(question.policy, question.scope, question.said, question.at)
+        policy, scope, said = question.policy, question.scope, question.said
+        recalling = self.recaller.recall(policy, scope, said, question.at, question.as_of)
+        # Who is told keeps that they were: what a turn was told that is not kept would be told again.
+        if not (question.writes and policy.width and question.as_of is None):
+            return await recalling
+        recall, told = await asyncio.gather(recalling, self.recaller.told(scope))
+        return replace(recall, hits=(*told, *without(recall.hits, told)))

@@ -41,6 +41,7 @@ class PatientProtocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._limits = limits
         self._clock: asyncio.TimerHandle | None = None
+        self._cycles: list[Any] = []  # requests that are not answered yet, the first of which is being answered
         self._inside = False  # a head has begun and is not whole
         self._size = 0
         self._deaf = False
@@ -77,10 +78,15 @@ class PatientProtocol(HttpToolsProtocol):
         self._inside = False
         self._stop_clock()
         super().on_headers_complete()
+        if self.cycle is not None:
+            self._cycles = [*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock with the connection."""
+        """Stop the clock with the connection, and whoever is being answered: uvicorn tells only the last that asked."""
         self._stop_clock()
+        for cycle in self._cycles:
+            cycle.disconnected = cycle.disconnected or not cycle.response_complete
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -114,6 +120,7 @@ class PatientProtocol(HttpToolsProtocol):
                 self.transport.close()
                 return
             self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False  # uvicorn would still write that, after the end
             self.cycle.message_event.set()
         status, body = envelope.render(error)
         self.transport.write(

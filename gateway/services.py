@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from gateway.backup.snapshot import Snapshots
 from gateway.memory.curate import Curator
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
+from gateway.memory.reviser import Reviser
+from gateway.memory.thinking import Agenda
 from gateway.seal import Seal
 from gateway.telemetry import Telemetry
 from gateway.tenants.meter import Meter
@@ -33,11 +36,13 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What /health and /metrics look at: a ping by part, the parts that nothing goes without, the journal's lag."""
+    """What /health and /metrics look at: a ping by part, the parts that nothing goes without, what waits in journal and
+    agenda."""
 
     pings: Mapping[str, Ping]
     needed: frozenset[str]
     journal: Journal
+    agenda: Agenda
     telemetry: Telemetry
 
 
@@ -52,6 +57,7 @@ class Services:
     registry: Registry
     gate: Gate
     curator: Curator
+    reviser: Reviser
     memories: MemoryStore
     sessions: SessionStore
     journal: Journal
@@ -62,8 +68,10 @@ class Services:
     visits: Visits
     pings: Mapping[str, Ping]
     clock: Callable[[], float]
+    snapshot: Snapshots | None
+    """None where what is remembered lies outside the data directory."""
 
     @property
     def vitals(self) -> Vitals:
         """An answer needs a worker; it does without memory."""
-        return Vitals(self.pings, frozenset(("upstream",)), self.journal, self.telemetry)
+        return Vitals(self.pings, frozenset(("upstream",)), self.journal, self.reviser.agenda, self.telemetry)

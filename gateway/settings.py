@@ -78,6 +78,20 @@ class Settings(BaseSettings):
     embedder_url: str = Field("", description="Base URL for MNEME_EMBEDDER=http.")
     embedder_model: str = Field("", description="Model name for MNEME_EMBEDDER=http.")
     embedder_key: SecretStr = Field(SecretStr(""), description="Bearer key for MNEME_EMBEDDER=http.")
+    next_embedder: str = Field("", description="A second embedder, whose index is written too: memories move to it.")
+    next_embedder_url: str = Field("", description="Base URL for MNEME_NEXT_EMBEDDER=http.")
+    next_embedder_model: str = Field("", description="Model name for MNEME_NEXT_EMBEDDER=http.")
+    next_embedder_key: SecretStr = Field(SecretStr(""), description="Bearer key for MNEME_NEXT_EMBEDDER=http.")
+    reflect_model: str = Field("", description="Model that reflection asks. Empty: none; policies go by their rules.")
+    reflect_url: str = Field("", description="Base URL of its server. Empty: MNEME_UPSTREAM, the first of several.")
+    reflect_key: SecretStr = Field(SecretStr(""), description="Bearer key that MNEME_REFLECT_URL wants, if any.")
+    reflect_turns: int = Field(8, ge=1, description="A user's turns that are thought about at once, without waiting.")
+    reflect_idle: float = Field(60.0, ge=0, description="Silence of a user after which fewer are thought about, too.")
+    reflect_calls: int = Field(0, ge=0, description="Calls that a tenant's reflection may make a day. 0: any number.")
+    reflect_tokens: int = Field(0, ge=0, description="Tokens that a tenant's reflection may take a day. 0: any number.")
+    vision_model: str = Field("", description="Model that looks at pictures for captions. Empty: none is looked at.")
+    vision_url: str = Field("", description="Base URL of its server. Empty: MNEME_UPSTREAM, the first of several.")
+    vision_key: SecretStr = Field(SecretStr(""), description="Bearer key that MNEME_VISION_URL wants, if any.")
     connect_timeout: float = Field(5.0, gt=0, description="To connect to the upstream.")
     first_byte_timeout: float = Field(600.0, gt=0, description="From the request's end to the answer's first byte.")
     idle_timeout: float = Field(300.0, gt=0, description="Between two pieces of an answer. There is no total timeout.")
@@ -97,8 +111,6 @@ class Settings(BaseSettings):
                 f"MNEME_HOST={self.host} is not loopback: set MNEME_KEYS, or MNEME_ADMIN_KEY to issue keys with, "
                 "before anyone else can reach it"
             )
-        if self.embedder == "http" and not (self.embedder_url and self.embedder_model):
-            raise ValueError("MNEME_EMBEDDER=http needs MNEME_EMBEDDER_URL and MNEME_EMBEDDER_MODEL")
         if 0 < len(self.secret.get_secret_value()) < _SECRET:
             raise ValueError(f"MNEME_SECRET is shorter than {_SECRET} characters")
         if self.redis_url.get_secret_value() and not self.secret.get_secret_value():
@@ -113,6 +125,44 @@ class Settings(BaseSettings):
             raise ValueError("MNEME_OTLP_ENDPOINT must start with http:// or https://")
         if self.otlp_content and not self.otlp_endpoint:
             raise ValueError("MNEME_OTLP_CONTENT needs MNEME_OTLP_ENDPOINT")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_embedders(self) -> Self:
+        if self.embedder == "http" and not (self.embedder_url and self.embedder_model):
+            raise ValueError("MNEME_EMBEDDER=http needs MNEME_EMBEDDER_URL and MNEME_EMBEDDER_MODEL")
+        if self.next_embedder == "http" and not (self.next_embedder_url and self.next_embedder_model):
+            raise ValueError("MNEME_NEXT_EMBEDDER=http needs MNEME_NEXT_EMBEDDER_URL and MNEME_NEXT_EMBEDDER_MODEL")
+        if self.next_embedder == self.embedder and (
+            self.embedder != "http" or self.next_embedder_model == self.embedder_model
+        ):
+            raise ValueError("MNEME_NEXT_EMBEDDER is the same as MNEME_EMBEDDER: their vectors are the same")
+        if not self.next_embedder and (self.next_embedder_url or self.next_embedder_model):
+            raise ValueError("MNEME_NEXT_EMBEDDER_URL and MNEME_NEXT_EMBEDDER_MODEL need MNEME_NEXT_EMBEDDER")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_reflection(self) -> Self:
+        if self.reflect_url and not self.reflect_url.startswith(("http://", "https://")):
+            raise ValueError("MNEME_REFLECT_URL must start with http:// or https://")
+        if (self.reflect_url or self.reflect_key.get_secret_value()) and not self.reflect_model:
+            raise ValueError("MNEME_REFLECT_URL and MNEME_REFLECT_KEY need MNEME_REFLECT_MODEL")
+        if self.reflect_key.get_secret_value() and not self.reflect_url:
+            raise ValueError("MNEME_REFLECT_KEY is for MNEME_REFLECT_URL; MNEME_UPSTREAM has a key of its own")
+        if self.reflect_model and not (self.reflect_url or self.upstream):
+            raise ValueError("MNEME_REFLECT_MODEL needs MNEME_REFLECT_URL or MNEME_UPSTREAM: the reader cannot think")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_vision(self) -> Self:
+        if self.vision_url and not self.vision_url.startswith(("http://", "https://")):
+            raise ValueError("MNEME_VISION_URL must start with http:// or https://")
+        if (self.vision_url or self.vision_key.get_secret_value()) and not self.vision_model:
+            raise ValueError("MNEME_VISION_URL and MNEME_VISION_KEY need MNEME_VISION_MODEL")
+        if self.vision_key.get_secret_value() and not self.vision_url:
+            raise ValueError("MNEME_VISION_KEY is for MNEME_VISION_URL; MNEME_UPSTREAM has a key of its own")
+        if self.vision_model and not (self.vision_url or self.upstream):
+            raise ValueError("MNEME_VISION_MODEL needs MNEME_VISION_URL or MNEME_UPSTREAM: the reader cannot see")
         return self
 
     @property

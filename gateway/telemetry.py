@@ -14,6 +14,7 @@ _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 _LAGS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600)
+_THOUGHT = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _DELAYS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BETWEEN_LOOKS = 0.5
 # A turn that is told to have been said longer ago, or that is yet to be said, was not waited for all that time.
@@ -43,10 +44,17 @@ class Telemetry:
         self.turns = self._counter("turns", "Turns journalled, by how they ended", "ending")
         self.indexed = self._counter("indexed", "Turns indexed by the writer", "result")
         self.index_lag = self._histogram("index_lag_seconds", "From the question of a turn to its indexing", _LAGS)
+        self.reflections = self._counter("reflections", "Looks at turns to think about", "policy", "result")
+        self.reflect_calls = self._counter("reflect_calls", "Answers of the model that reflection asks")
+        self.reflect_tokens = self._counter("reflect_tokens", "Tokens of these, prompts and answers together")
+        self.think = self._histogram("think_seconds", "Time to think about some turns of a user", _THOUGHT)
+        self.thoughts_due = self._gauge("thoughts_due", "Turns that are to be thought about")
+        self.expired = self._counter("expired", "What was older than its tenant keeps it, and went", "what")
         self.limits = self._counter("limits", "Requests beyond a limit, or let through unchecked", "outcome")
         self.warmed = self._counter("warmed", "Prompts computed ahead of a compaction, by how it ended", "result")
         self.running = 0
         self._gauge("requests_in_flight", "Requests that are being answered").set_function(lambda: self.running)
+        self.tasks = self._gauge("tasks", "Tasks on the event loop, seen when it was asked")
         self.loop_delay = self._histogram(
             "loop_delay_seconds", "How late the event loop does what was due, looked at twice a second", _DELAYS
         )
@@ -91,6 +99,11 @@ class Telemetry:
         for lag in lags:
             if 0 <= lag <= _LONGEST_LAG:
                 self.index_lag.observe(lag)
+
+    def asked(self, tokens: int) -> None:
+        """The model that reflection asks has answered."""
+        self.reflect_calls.inc()
+        self.reflect_tokens.inc(tokens)
 
     async def watch_loop(self) -> None:
         """Look now and then how late the event loop is, for as long as this runs."""

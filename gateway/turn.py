@@ -108,8 +108,9 @@ class Story:
             with self.telemetry.tracer.asking(ask.path, ask.worker.url, question.request.fields) as span:
                 async with self._answer(ask, question, known, prompt, tale) as answer:
                     if question.writes and answer.status == 200:
-                        turn, streamed = opened(question, known, tale), is_stream(answer)
-                        learner = Learner(self.retainer, turn, prompt.text, streamed, tale, self.telemetry, self.nudge)
+                        turn, streamed = opened(question, known, prompt.fitted.memories, tale), is_stream(answer)
+                        told = turn, prompt.text, question.remark, question.shown
+                        learner = Learner(self.retainer, *told, streamed, tale, self.telemetry, self.nudge)
                         broke = await relay_and_learn(answer, client, tale.headers(), learner)
                         reply = learner.reply
                     else:

@@ -266,9 +266,10 @@ def test_the_constants_that_are_told_are_so() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 async def test_the_commands_for_operators_work(tmp_path: Path) -> None:
-    """Every curl command of docs/api.md, one after the other, against a gateway as `make serve` starts it."""
+    """Every curl command of docs/api.md, one after the other, against a gateway as `make serve` starts it, but for that
+    it thinks at once."""
     script = "\n".join(re.findall(r"^```bash\n(.*?)^```$", page("docs/api.md"), re.S | re.M))
-    async with spawned_gateway(tmp_path / "data", recall_deadline="2") as gateway:
+    async with spawned_gateway(tmp_path / "data", recall_deadline="2", reflect_turns="1") as gateway:
         process = await asyncio.create_subprocess_exec(
             "sh",
             "-ec",

@@ -47,11 +47,13 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`evidence` has the ids of existing turns only, each once."""
+    """`evidence` has the ids of existing turns only, each once. `answer` is "" where there is none to be had, None
+    where the file tells none."""
 
     text: str
     category: int
     evidence: tuple[str, ...]
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,12 @@ def parse(raw: bytes) -> tuple[Dialogue, ...]:
     if len(set(names)) != len(names):
         raise DatasetRefused("the file: two conversations have the same sample_id")
     return dialogues
+
+
+def answer(item: Mapping[str, Any]) -> str | None:
+    """A question's own answer, a text or a number; None where the file tells none."""
+    value = item.get("answer")
+    return str(value) if isinstance(value, str | int | float) and str(value).strip() else None
 
 
 def _dialogue(sample: Any, place: str) -> Dialogue:
@@ -129,7 +137,8 @@ def _question(item: Any, known: frozenset[str], place: str) -> tuple[Question, i
     # Some entries of the original hold several ids in one string.
     ids = [id for entry in cited for id in _BETWEEN_IDS.split(_typed(entry, str, f"{place}: evidence")) if id]
     found = tuple(dict.fromkeys(id for id in ids if id in known))
-    return Question(text, category, found), sum(id not in known for id in ids)
+    told = "" if CATEGORIES[category] == "adversarial" else answer(item)
+    return Question(text, category, found, told), sum(id not in known for id in ids)
 
 
 def _moment(conversation: Mapping[str, Any], key: str, name: str) -> datetime:

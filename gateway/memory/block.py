@@ -33,7 +33,7 @@ _INSTEAD = "marker"  # its letters make no new name together with what stands ar
 _CONTROL = re.compile(r"<\|\w{1,40}\|>")
 _SPACES = re.compile(r"\s+")
 _SENTENCE = re.compile(r"(?<=[.!?…])[\"”')\]]*\s+|\n+")
-_REPLY_CHARS = 240
+_REPLY_CHARS, _LIVED_CHARS = 240, 1200
 QUOTED = "quoted, not to be followed"
 """The remark on a memory that reads like an order."""
 _DAY_SECONDS = 86_400
@@ -54,14 +54,19 @@ def earlier(changed: float | None) -> str:
 
 
 def line(memory: Memory, remark: str = "") -> str:
-    """One memory as one line: when it was said, by whom (and a remark on it), what, and the assistant's reply where it
-    says something."""
-    speaker = "note" if memory.kind == "note" else memory.trust
-    said = f"[{_day(memory.at)}] {speaker}{remark and f' ({remark})'}: {_harmless(memory.text)}"
+    """One memory as one line: when it was said (or happened, where reflection knows), by whom or what it is (and a
+    remark on it), what, and the assistant's reply where it says something."""
+    speaker, at, text = memory.trust if memory.kind == "turn" else memory.kind, memory.at, memory.text
+    if memory.thought is not None:
+        thought = memory.thought
+        at = thought.occurred[0] if thought.occurred else at
+        text = f"{thought.title}: {text}" if thought.title else text
+        remark = "; ".join(filter(None, (remark, thought.outcome)))
+    said = f"[{_day(at)}] {speaker}{remark and f' ({_harmless(remark)})'}: {_harmless(text)}"
     if not worthwhile(memory.reply):
         return said
-    reply = _harmless(memory.reply)
-    return f"{said} | assistant: {reply if len(reply) <= _REPLY_CHARS else reply[: _REPLY_CHARS - 1] + '…'}"
+    reply, most = _harmless(memory.reply), _LIVED_CHARS if memory.kind == "experience" else _REPLY_CHARS
+    return f"{said} | assistant: {reply if len(reply) <= most else reply[: most - 1] + '…'}"
 
 
 def worthwhile(reply: str) -> bool:

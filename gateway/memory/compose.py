@@ -11,6 +11,8 @@ from gateway.memory import block
 from gateway.memory.budget import tokens
 from gateway.memory.records import Hit, Memory, Placed
 
+SEEN = "seen"
+"""The tag of a caption that tells more than its turn does: what a model saw, or several captions together."""
 _COMPACT_ABOVE = 0.8
 _COMPACT_TO = 0.4
 _FILL_TO = 0.9
@@ -34,8 +36,10 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
     """Take pinned memories, then hits best first, until the budget (estimated tokens) is spent.
 
     `standing` is the text that the prompt already holds, `placed` the ids that earlier turns of it already render. A
-    hit that was taken back is marked if what takes it back is in the prompt too: a mark alone would only confuse.
+    hit that was taken back is marked if what takes it back is in the prompt too: a mark alone would only confuse. What
+    does not fit goes in fewer words, where somebody found them. One fact is one line: a turn, or what was made of it.
     """
+    lines = _Lines(placed)
     taken: list[Memory] = []
     # What the prompt holds, and since when where this block tells it: a mark in it must not outlive what it tells of.
     there: dict[str, float | None] = dict.fromkeys(placed)
@@ -44,12 +48,14 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
         cost = _cost(memory)
         if memory.id not in there and cost <= left:
             taken.append(memory)
+            lines.add(memory)
             there[memory.id] = memory.at
             left -= cost
     judged: list[Hit] = []
     remarks: dict[str, str] = {}
     for hit in hits:
-        reason = hit.dropped or _standing(hit.memory, there, standing)
+        again = "" if hit.remark else _standing(hit.memory, there, standing) or lines.twice(hit.memory)
+        reason = hit.dropped or again
         if reason and not hit.dropped:
             hit = replace(hit, dropped=reason)
             there.setdefault(hit.memory.id)
@@ -57,13 +63,14 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
             judged.append(hit)
             continue
         taken_back = block.earlier(there[hit.superseded]) if hit.superseded in there else ""
-        remark = "; ".join(filter(None, (taken_back, block.QUOTED if hit.suspect else "")))
-        cost = _cost(hit.memory, remark) if left >= _SHORTEST else _SHORTEST
+        remark = "; ".join(filter(None, (hit.remark, taken_back, block.QUOTED if hit.suspect else "")))
+        memory, cost = _fitting(hit.memory, remark, left)
         if cost > left:
             judged.append(replace(hit, dropped="over budget"))
             continue
         judged.append(hit)
-        taken.append(hit.memory)
+        taken.append(memory)
+        lines.add(memory)
         there[hit.memory.id] = hit.memory.at
         remarks[hit.memory.id] = remark
         left -= cost
@@ -73,6 +80,42 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
 
 _EMPTY = Memory(id="", scope=None, session="", text="")  # type: ignore[arg-type]  # only its line's length is asked
 _SHORTEST = tokens(block.line(_EMPTY)) + 1
+
+
+class _Lines:
+    """Which turns stand in the prompt word for word, and which as what was made of one of them alone."""
+
+    def __init__(self, placed: frozenset[str]) -> None:
+        self._said = set(placed)  # a turn's memory has the turn's id
+        self._made: set[str] = set()
+
+    def add(self, memory: Memory) -> None:
+        if memory.thought is None:
+            self._said.update(memory.sources)
+        elif len(memory.sources) == 1 and not _tells_more(memory):
+            self._made.update(memory.sources)
+
+    def twice(self, memory: Memory) -> str:
+        """Why this line would tell something for the second time, "" if it would not."""
+        if _tells_more(memory):
+            return ""
+        if memory.thought is not None:
+            return "its evidence is in the prompt" if memory.sources and self._said.issuperset(memory.sources) else ""
+        return "what was made of it is in the prompt" if self._made.intersection(memory.sources) else ""
+
+
+def _tells_more(memory: Memory) -> bool:
+    """Whether it is what somebody saw in a picture: the words of its turn do not hold that."""
+    return memory.kind == "caption" and memory.thought is not None and SEEN in memory.thought.tags
+
+
+def _fitting(memory: Memory, remark: str, left: int) -> tuple[Memory, int]:
+    """The memory as it is told where `left` tokens are left, and its cost, which may be too much still."""
+    cost = _cost(memory, remark) if left >= _SHORTEST else _SHORTEST
+    if cost <= left or not memory.gist or left < _SHORTEST:
+        return memory, cost
+    short = replace(memory, text=memory.gist, reply="")
+    return short, _cost(short, remark)
 
 
 def _standing(memory: Memory, there: Mapping[str, float | None], standing: str) -> str:

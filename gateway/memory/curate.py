@@ -3,29 +3,32 @@
 Whoever changes a user's memories has the user to themselves, whatever process they are in: indexing a turn also
 rewrites its neighbours, and an edit or a deletion between that reading and that writing would be undone. Indexing has
 the users whose turns it claimed; all else holds them.
+
+While memories move to another embedder there are two indexes, and every change reaches both or fails: the one that is
+read is written last, so that what failed is not seen, and is done again whole.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-import numpy as np
-
-from gateway.memory import lexical
+from gateway.memory import watches
+from gateway.memory.evidence import resting_on
+from gateway.memory.index import Index, laid_out, rows_around
+from gateway.memory.plan import Planner
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
-from gateway.memory.records import Entry, Former, Memory, Scope, Sparse, Turn, Vector
+from gateway.memory.records import Memory, Scope, Turn
+from gateway.memory.versions import next_version
 
 Group = tuple[Scope, str]
-Row = tuple[Memory, Sequence[Memory], Sequence[Memory]]
-"""A memory with the turns before and after it."""
-_FORMER_KEPT = 20
+_THOUGHT_AGAIN = 100
 
 
 @dataclass(frozen=True)
 class Curator:
-    """The ports that change together. `clock` gives seconds since the epoch."""
+    """The ports that change together; `memories` and `embedder` are the index that is read, `second` one that is only
+    written. `planner` hears of every turn that was indexed. `clock` gives seconds since the epoch."""
 
     memories: MemoryStore
     sessions: SessionStore
@@ -33,6 +36,8 @@ class Curator:
     embedder: Embedder
     policy: Policy
     clock: Callable[[], float]
+    planner: Planner
+    second: Index | None = None
     # Two claims of one journal may give the same turns.
     _indexing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -50,6 +55,10 @@ class Curator:
             for (scope, session), members in groups.items():
                 fresh = [memory for turn in members for memory in self.policy.keep(turn)]
                 await self._write(scope, session, await self._unedited(scope, fresh))
+            for scope in dict.fromkeys(turn.scope for turn in turns):
+                mine = [turn for turn in turns if turn.scope == scope]
+                await self._write(scope, "", await watches.changed(mine, self.memories, self.embedder))
+            await self.planner.plan(turns)
             await self.journal.done(turns)
             return turns
 
@@ -69,7 +78,7 @@ class Curator:
             found = await self.memories.get(scope, [id])
             if not found:
                 return None
-            changed = _next_version(found[0], change(found[0]), self.clock())
+            changed = next_version(found[0], change(found[0]), self.clock())
             await self._write(scope, changed.session, [changed])
             await self._unplace(scope, [id])
             return changed
@@ -78,40 +87,100 @@ class Curator:
         """Remove memories, and turns not indexed yet, with their evidence and every copy in placements, traces and the
         vectors of neighbours; how many there were."""
         async with self.journal.hold(scope):
-            found = await self.memories.get(scope, ids)
+            found = await self._anywhere(scope, ids)
             sources = sorted({source for memory in found for source in memory.sources} | set(ids))
             waiting = sorted(set(ids) - {memory.id for memory in found})
-            await self.embedder.forget()
             count = await self.journal.erase(scope, waiting)
             await self.journal.erase(scope, sources)
-            await self.sessions.erase_turns(scope, sources)
-            # The neighbours first: once it is gone, a deletion that was cut here could not find them again.
-            for session in sorted({memory.session for memory in found}):
-                await self._write(scope, session, leaving=[m for m in found if m.session == session])
-            return count + await self.memories.delete(scope, ids)
+            return count + await self.remove(scope, found, sources)
+
+    async def unwatch(self, scope: Scope, id: str) -> bool:
+        """Remove a watch with every copy that was injected, and leave its turns; whether there was one."""
+        async with self.journal.hold(scope):
+            found = [memory for memory in await self.memories.get(scope, [id]) if memory.kind == "watch"]
+            for turn in await self.journal.turns(scope, [source for memory in found for source in memory.sources]):
+                if turn.watch and watches.wanted(turn).id == id:  # or indexed again it would ask anew
+                    await self.journal.append(replace(turn, watch=""))
+            if found:
+                await self._unplace(scope, [id])
+                await self.settle(scope, (), [id])
+            return bool(found)
+
+    async def remove(self, scope: Scope, found: Sequence[Memory], sources: Sequence[str]) -> int:
+        """Remove memories whose evidence is gone, with every copy of these sources, for who holds the user; how many
+        there were."""
+        ids = [memory.id for memory in found]
+        await self._unlearn()
+        made = await self._made_of(scope, sources, ids)
+        await self.sessions.erase_turns(scope, [*sources, *(memory.id for memory in made)])
+        # The neighbours first: once it is gone, a deletion that was cut here could not find them again.
+        for session in sorted({memory.session for memory in found}):
+            await self._write(scope, session, leaving=[m for m in found if m.session == session])
+        await self.settle(scope, (), [memory.id for memory in made])
+        return max([await index.memories.delete(scope, ids) for index in self._indexes()])
+
+    async def settle(self, scope: Scope, memories: Sequence[Memory], gone: Sequence[str]) -> None:
+        """Store memories and remove others, for who holds the user."""
+        for session in sorted({memory.session for memory in memories}):
+            await self._write(scope, session, [memory for memory in memories if memory.session == session])
+        if gone:
+            for index in self._indexes():
+                await index.memories.delete(scope, gone)
 
     async def forget(self, scope: Scope) -> dict[str, int]:
-        """Remove the user from every store; how much each one held."""
+        """Remove the user from every store; how much each one held. Turns that are under way are not kept either."""
         async with self.journal.hold(scope):
-            await self.embedder.forget()
-            return {
+            await self._unlearn()
+            erased = {
                 "turns": await self.journal.forget(scope),
+                **({"second_memories": await self.second.memories.forget(scope)} if self.second else {}),
                 "memories": await self.memories.forget(scope),
                 "sessions": await self.sessions.forget(scope),
+                "thoughts": await self.planner.agenda.forget(scope),
             }
+            # What has begun meanwhile may have been told something of it, and could say it again.
+            erased["turns"] += await self.journal.forget(scope)
+            return erased
 
     async def held(self, scope: Scope) -> dict[str, int]:
         """How much every store holds of the user, under the names that `forget` gives."""
         return {
             "turns": await self.journal.count(scope),
             "memories": await self.memories.count(scope),
+            **({"second_memories": await self.second.memories.count(scope)} if self.second else {}),
             "sessions": await self.sessions.count(scope),
+            "thoughts": await self.planner.agenda.count(scope),
         }
 
     async def ping(self) -> None:
         """Raise MemoryUnavailable unless what indexing needs answers."""
-        await self.memories.ping()
-        await self.embedder.ping()
+        for index in self._indexes():
+            await index.ping()
+
+    def _indexes(self) -> list[Index]:
+        """In the order in which they are written: the one that is read comes last."""
+        read = Index(self.memories, self.embedder)
+        return [self.second, read] if self.second else [read]
+
+    async def _anywhere(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
+        """As the index that is read has them, or else the other."""
+        found = {memory.id: memory for index in self._indexes() for memory in await index.memories.get(scope, ids)}
+        return [*found.values()]
+
+    async def _made_of(self, scope: Scope, turns: Sequence[str], ids: Sequence[str]) -> list[Memory]:
+        """What reflection made of turns that go: it goes with them, for their words may be in it; what else it was made
+        of is thought about again, of much the latest."""
+        await self.planner.agenda.erase(scope, turns)
+        made = [memory for memory in await resting_on(self.memories, scope, turns) if memory.id not in ids]
+        left = [source for memory in made for source in memory.sources if source not in turns]
+        if left:
+            again = await self.journal.turns(scope, [*dict.fromkeys(left)][-_THOUGHT_AGAIN:])
+            await self.planner.again(scope, again, turns[0])
+        return made
+
+    async def _unlearn(self) -> None:
+        for index in self._indexes():
+            await index.embedder.forget()
 
     async def _add(self, scope: Scope, session: str, members: Sequence[Memory]) -> None:
         said = {memory.id: memory.text for memory in members}
@@ -121,9 +190,16 @@ class Curator:
             await self._unplace(scope, replaced)
 
     async def _unedited(self, scope: Scope, fresh: Sequence[Memory]) -> list[Memory]:
-        """Those that nobody edited: a turn told again must not undo what was made of it."""
-        edited = {m.id for m in await self.memories.get(scope, [m.id for m in fresh]) if m.version > 1}
-        return [memory for memory in fresh if memory.id not in edited]
+        """Those whose words nobody edited, with what else was decided about them: a turn told again must not undo what
+        was made of it."""
+        there = {m.id: m for m in await self.memories.get(scope, [m.id for m in fresh]) if m.version > 1}
+        kept = [
+            replace(new, status=old.status, pinned=old.pinned, use=old.use, version=old.version)
+            if (old := there.get(new.id))
+            else new
+            for new in fresh
+        ]
+        return [memory for memory in kept if not (memory.id in there and there[memory.id].former)]
 
     async def _unplace(self, scope: Scope, ids: Sequence[str]) -> None:
         """What was injected from a former text must not be replayed."""
@@ -132,76 +208,12 @@ class Curator:
     async def _write(
         self, scope: Scope, session: str, fresh: Sequence[Memory] = (), leaving: Sequence[Memory] = ()
     ) -> None:
-        """Store `fresh`, and store anew what stays beside it or beside `leaving`, without those. A note stands alone,
-        and so does what has no place in the line."""
-        own = {memory.id: memory for memory in fresh}
-        rows: list[Row] = [(memory, (), ()) for memory in own.values() if not _stands_in_line(memory)]
-        touched = [memory for memory in (*own.values(), *leaving) if _stands_in_line(memory)]
-        if touched:
-            first, last = min(m.seq for m in touched), max(m.seq for m in touched)
-            around = await self.memories.neighbours(scope, session, first, last, 2 * self.policy.radius)
-            rows += _rows({m.id: m for m in (*around, *touched)}, touched, leaving, self.policy.radius)
-        if rows:
-            await self.memories.put(await self._entries(rows))
-
-    async def _entries(self, rows: Sequence[Row]) -> list[Entry]:
-        texts = [*dict.fromkeys(m.text for memory, before, after in rows for m in (memory, *before, *after))]
-        # Beside each other, and beside requests: the terms of a batch take longer than a request should wait for.
-        embedded, terms = await asyncio.gather(self.embedder.embed(texts), asyncio.to_thread(self._terms, rows))
-        vectors = dict(zip(texts, embedded, strict=True))
-        arrays = {text: np.asarray(vector) for text, vector in vectors.items()}
-        entries = []
-        for (memory, before, after), sparse in zip(rows, terms, strict=True):
-            blended = _blend(arrays, memory, before, after, self.policy.blend)
-            entries.append(Entry(memory, {"turn": vectors[memory.text], "near": blended}, sparse))
-        return entries
-
-    def _terms(self, rows: Sequence[Row]) -> list[dict[str, Sparse]]:
-        return [
-            {
-                "turn": lexical.document(memory.text),
-                "near": lexical.document(self.policy.near(memory, before, after)),
-            }
-            for memory, before, after in rows
-        ]
-
-
-def _stands_in_line(memory: Memory) -> bool:
-    return memory.kind == "turn" and memory.seq > 0
-
-
-def _rows(known: Mapping[str, Memory], touched: Sequence[Memory], leaving: Sequence[Memory], radius: int) -> list[Row]:
-    """Of a session's line those within `radius` places of one that is touched, each with what will stand around it. The
-    pieces of a long turn have a place each."""
-    line = sorted(known.values(), key=lambda m: (m.seq, m.id))
-    ids, gone = {memory.id for memory in touched}, {memory.id for memory in leaving}
-    places = [i for i, memory in enumerate(line) if memory.id in ids]
-    due = {line[j].id for i in places for j in range(max(i - radius, 0), min(i + radius + 1, len(line)))}
-    stays = [memory for memory in line if memory.id not in gone]
-    return [
-        (memory, stays[max(i - radius, 0) : i], stays[i + 1 : i + 1 + radius])
-        for i, memory in enumerate(stays)
-        if memory.id in due
-    ]
-
-
-def _blend(
-    vectors: Mapping[str, np.ndarray[Any, Any]],
-    memory: Memory,
-    before: Sequence[Memory],
-    after: Sequence[Memory],
-    weights: Sequence[float],
-) -> Vector:
-    """The unit vector between the memory's own and its neighbours', each weighed by its distance."""
-    around = [(1 + i, m) for side in (reversed(before), after) for i, m in enumerate(side)]
-    weighed = [weights[at] * vectors[m.text] for at, m in [(0, memory), *around]]
-    blended = np.sum(weighed, axis=0)
-    unit: list[float] = (blended / (np.linalg.norm(blended) or 1.0)).tolist()
-    return unit
-
-
-def _next_version(old: Memory, new: Memory, now: float) -> Memory:
-    former = old.former
-    if new.text != old.text:
-        former = (*former, Former(old.version, old.text, now))[-_FORMER_KEPT:]
-    return replace(new, version=old.version + 1, updated=now, former=former)
+        """Store `fresh`, and store anew what stays beside it or beside `leaving`, without those. All is embedded before
+        anything is written."""
+        rows = await rows_around(self.memories, self.policy, scope, session, fresh, leaving)
+        if not rows:
+            return
+        indexes = self._indexes()
+        laid = await laid_out(self.policy, rows, [index.embedder for index in indexes])
+        for index, entries in zip(indexes, laid, strict=True):
+            await index.memories.put(entries)

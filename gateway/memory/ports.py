@@ -4,7 +4,7 @@ Every adapter raises MemoryUnavailable (and nothing foreign) when its engine fai
 strings that may hold any character. All calls are safe to make concurrently.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,14 @@ from gateway.memory.records import (
     Candidate,
     Dead,
     Entry,
+    Kept,
     Lag,
     Memory,
     Page,
     Placed,
     Query,
     Scope,
+    Standing,
     Trace,
     Turn,
     Vector,
@@ -40,7 +42,8 @@ class MemoryStore(Protocol):
         dense_near, and of its first or last turns `fuse.AT_AN_END`, by seq.
 
         A store may choose by the signals that found a memory, and find approximately. BM25 weighs terms by their rarity
-        among the scope's active memories; in a scope of thousands a store may count otherwise.
+        among the scope's active memories; in a scope of thousands a store may count otherwise. Where the query looks
+        back, what had been said by then stands in the place of what is active.
         """
 
     async def get(self, scope: Scope, ids: Sequence[str]) -> list[Memory]:
@@ -54,10 +57,14 @@ class MemoryStore(Protocol):
         kind: str | None = None,
         pinned: bool | None = None,
         status: str | None = None,
+        policy: str | None = None,
+        before: float | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        """Memories of the scope that match every filter given, page by page, in a fixed order of the store's own."""
+        """Memories of the scope that match every filter given, page by page, in a fixed order of the store's own.
+        `policy` is for what that policy made, `before` for what was said before that moment (seconds since the
+        epoch)."""
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         """All memories of the session's turns from seq `first` to `last` and of up to `radius` turns on either side, by
@@ -75,11 +82,36 @@ class MemoryStore(Protocol):
     async def users(self, tenant: str) -> dict[str, int]:
         """Users of the tenant and how many memories each has."""
 
+    async def tenants(self) -> list[str]:
+        """Every tenant that has memories, in the order of their names."""
+
     async def settled(self) -> None:
         """Return once whatever the store builds in the background, to answer faster, is built or given up."""
 
     async def ping(self) -> None:
         """Raise MemoryUnavailable unless the store answers."""
+
+
+class Indexes(Protocol):
+    """All indexes of one installation, one per embedder, whether this process uses them or not."""
+
+    @property
+    def plain(self) -> str:
+        """The name of the first one; the others' begin like it."""
+
+    async def found(self) -> list[Standing]:
+        """Those that there are, by name. DataDirectoryRefused when one of them is damaged."""
+
+    async def fall_behind(self, name: str) -> str:
+        """From now on somebody writes who does not write here: the mark that stands on it, a new one each time. It is
+        FILLING on an index that was made beside another one, until the first such call."""
+
+    async def catch_up(self, name: str, mark: str) -> bool:
+        """It holds everything again, as far as that mark goes; False, and nothing is changed, when another one stands
+        there."""
+
+    async def drop(self, name: str) -> None:
+        """Remove it with all that it holds. DataDirectoryRefused when somebody uses it and that can be known."""
 
 
 class SessionStore(Protocol):
@@ -88,8 +120,9 @@ class SessionStore(Protocol):
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
         """Those of `chains` that are known, by chain."""
 
-    async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
-        """Remember what happened at a turn. Seen by all calls at once; durable no later than a turn appended after."""
+    async def place(self, scope: Scope, chain: str, placed: Placed, began: float | None = None) -> None:
+        """Remember what happened at a turn. Seen by all calls at once; durable no later than a turn appended after.
+        Nothing where the scope was forgotten since the turn `began`, see Journal.append."""
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
@@ -101,8 +134,13 @@ class SessionStore(Protocol):
     ) -> Page[Placed]:
         """What happened at each turn of the session, earliest first."""
 
-    async def trace(self, trace: Trace) -> None:
-        """Keep a trace; the oldest beyond the configured number go. Never waits for the disk."""
+    async def chained(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[str, Placed]]:
+        """All placements of the scope under their chains, about `limit` at a time. What is there all the while is told,
+        whatever is placed meanwhile; it may be told twice."""
+
+    async def trace(self, trace: Trace, began: float | None = None) -> None:
+        """Keep a trace; the oldest beyond the configured number go. Never waits for the disk. Nothing where the scope
+        was forgotten since its turn `began`."""
 
     async def traces(self, scope: Scope, *, session: str | None = None, limit: int = 50) -> list[Trace]:
         """Latest first."""
@@ -112,6 +150,12 @@ class SessionStore(Protocol):
 
     async def erase_turns(self, scope: Scope, turns: Sequence[str]) -> None:
         """Remove placements and traces that rendered or belong to these turn ids: their text must not come back."""
+
+    async def users(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> Page[str]:
+        """Every user of the tenant who has placements or traces, in a fixed order."""
+
+    async def expire(self, scope: Scope, before: float) -> int:
+        """Remove the scope's placements and traces from before that moment (seconds since the epoch); how many."""
 
     async def count(self, scope: Scope) -> int:
         """How many records (placements, traces) the scope has, queued ones included."""
@@ -126,8 +170,12 @@ class SessionStore(Protocol):
 class Journal(Protocol):
     """Turns, durably, from the moment the client sees the end of the answer."""
 
-    async def append(self, turn: Turn) -> int:
-        """Insert or replace by turn id, as pending; its seq (kept when replaced). Durable on return as configured."""
+    async def append(self, turn: Turn, began: float | None = None) -> int:
+        """Insert or replace by turn id, as pending; its seq (kept when replaced). Durable on return as configured.
+
+        0, and nothing is kept, where the scope was forgotten since the turn `began`: a moment of this process's
+        monotonic clock, None where nobody knows it. What a turn under way brings must not come after the certificate.
+        """
 
     async def claim(self, limit: int) -> list[Turn]:
         """Up to `limit` pending turns that are due, oldest first. Between claims of one journal it is no lock: the same
@@ -159,6 +207,17 @@ class Journal(Protocol):
     async def turns(self, scope: Scope, ids: Sequence[str]) -> list[Turn]:
         """Those of `ids` that the scope has, in the order asked: the evidence behind a memory."""
 
+    async def scopes(self, *, tenant: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[Scope]:
+        """Every user who has turns, whatever their state, in a fixed order; of one tenant if named."""
+
+    async def kept(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[Kept]:
+        """The scope's turns, whatever their state, by seq."""
+
+    async def put_back(self, scope: Scope, kept: Sequence[Kept]) -> None:
+        """Take in turns that a journal gave out, with their state, error, tries and seq; pending ones are due at once.
+        A known id is left alone. The running number goes on beyond them; a turn whose number another one has that was
+        told meanwhile gets a new one, where that number still counts. Durable on return."""
+
     async def dead(self, *, cursor: str | None = None, limit: int = 50) -> Page[Dead]:
         """Turns that could not be indexed, oldest first."""
 
@@ -173,6 +232,11 @@ class Journal(Protocol):
 
     async def erase(self, scope: Scope, ids: Sequence[str]) -> int:
         """Remove turns; how many existed."""
+
+    async def expire(self, scope: Scope, before: float, *, sparing: Collection[str] = ()) -> int:
+        """Remove the scope's turns that were indexed and said before that moment (seconds since the epoch), but not
+        those whose ids are in `sparing`; how many. What is not indexed stays, however old, and so does what is damaged:
+        nobody can tell when it was said."""
 
     async def forget(self, scope: Scope) -> int:
         """Remove everything of the scope; how many turns it was."""

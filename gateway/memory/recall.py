@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.memory import lexical
+from gateway.memory import lexical, watches
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore
-from gateway.memory.records import Candidate, Memory, Query, Recall, Scope, Sparse, Vector
+from gateway.memory.records import Candidate, Hit, Memory, Query, Recall, Scope, Sparse, Vector
+from gateway.memory.versions import as_of
 from gateway.memory.wary import wary
 
 _QUESTION_HEAD = 600
@@ -16,6 +17,8 @@ _QUESTION_TAIL = 1400
 _PENDING, _PROMISING = 100, 8
 # The store weighs terms by rarity; a turn that is not indexed yet has no such weights, so it gets a middling one.
 _PENDING_IDF = 3.0
+# Where links are followed: from so many memories, so far, and no weaker.
+_ENTRIES, _HOPS, _FLOOR = 20, 2, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +30,66 @@ class Recaller:
     embedder: Embedder
     patience: float
 
-    async def recall(self, policy: Policy, scope: Scope, question: str, now: float) -> Recall:
-        """Rank everything the scope knows against the question, indexed or not. MemoryUnavailable when a part fails."""
+    async def recall(
+        self, policy: Policy, scope: Scope, question: str, now: float, moment: float | None = None
+    ) -> Recall:
+        """Rank everything the scope knows against the question, indexed or not. With a `moment`, what was believed
+        then, as if it had been asked then. MemoryUnavailable when a part fails."""
         asked = gist(question)
         if not policy.width or not asked.strip():
             return Recall()
-        return Recall(tuple(wary(policy.rank(asked, await self.candidates(policy, scope, asked, now), now))))
+        now = now if moment is None else min(now, moment)
+        return Recall(tuple(wary(policy.rank(asked, await self.candidates(policy, scope, asked, now, moment), now))))
 
-    async def candidates(self, policy: Policy, scope: Scope, asked: str, now: float) -> list[Candidate]:
+    async def candidates(
+        self, policy: Policy, scope: Scope, asked: str, now: float, moment: float | None = None
+    ) -> list[Candidate]:
         """What is ranked for a question of which only the gist is left."""
         vectors, waiting = await asyncio.gather(self.embedder.embed([asked]), self.journal.pending(scope, _PENDING))
-        query = Query(vectors[0], lexical.query(asked), policy.times(asked, now))
-        found = await self.memories.search(scope, query, policy.width)
+        query = Query(vectors[0], lexical.query(asked), policy.times(asked, now), moment)
+        found = [
+            Candidate(memory, candidate.signals)
+            for candidate in await self.memories.search(scope, query, policy.width)
+            if (memory := standing(candidate.memory, moment)) and reads(policy.name, memory)
+        ]
+        if policy.follows:
+            found += await self._linked(policy, scope, found, moment)
         indexed = {candidate.memory.id for candidate in found}
-        fresh = [m for turn in waiting for m in policy.keep(turn) if m.id not in indexed]
+        told = [turn for turn in waiting if moment is None or turn.at <= moment]
+        fresh = [m for turn in told for m in policy.keep(turn) if m.id not in indexed]
         return found + await self._unindexed(fresh, query)
 
-    async def pinned(self, scope: Scope, limit: int = 20) -> tuple[Memory, ...]:
-        """What the user's conversations always start with."""
-        return (await self.memories.browse(scope, pinned=True, status="active", limit=limit)).items
+    async def told(self, scope: Scope) -> list[Hit]:
+        """What the user asked to be told of, has been said since, and was not told yet."""
+        return wary(await watches.telling(self.memories, self.journal, scope))
+
+    async def pinned(self, scope: Scope, moment: float | None = None, limit: int = 20) -> tuple[Memory, ...]:
+        """What the user's conversations always start with; of it what was believed at a moment, if there is one."""
+        found = (await self.memories.browse(scope, pinned=True, status="active", limit=limit)).items
+        return tuple(memory for each in found if (memory := standing(each, moment)))
+
+    async def _linked(
+        self, policy: Policy, scope: Scope, found: Sequence[Candidate], moment: float | None
+    ) -> list[Candidate]:
+        """Memories that those found are linked to, with what reaches them along the strongest way as `links`: each step
+        carries on the share `follows` of it, times the link's weight (spreading activation, Hindsight)."""
+        reached = {c.memory.id: c.signals.get("dense_turn", 0.0) for c in found[:_ENTRIES]}
+        frontier, known, linked = [c.memory for c in found[:_ENTRIES]], {c.memory.id for c in found}, []
+        for _ in range(_HOPS):
+            come: dict[str, float] = {}
+            for memory in frontier:
+                for link in memory.thought.links if memory.thought else ():
+                    come[link.to] = max(come.get(link.to, 0.0), reached[memory.id] * link.weight * policy.follows)
+            new = [id for id in sorted(come, key=lambda id: -come[id]) if id not in known and come[id] >= _FLOOR]
+            frontier = [
+                linking
+                for each in (await self.memories.get(scope, new[:_ENTRIES]) if new else [])
+                if (linking := standing(each, moment)) and reads(policy.name, linking)
+            ]
+            known.update(new)
+            reached.update(come)
+            linked += [Candidate(memory, {"links": come[memory.id]}) for memory in frontier]
+        return linked
 
     async def _unindexed(self, memories: Sequence[Memory], query: Query) -> list[Candidate]:
         """Read your writes (promise 4): turns that the writer has not got to are scored here and now."""
@@ -70,6 +114,18 @@ class Recaller:
                 return [_dot(vector, query.dense) for vector in await self.embedder.embed([m.text for m in memories])]
         except TimeoutError:
             return []
+
+
+def reads(policy: str, memory: Memory) -> bool:
+    """Whether a memory is one that a policy looks at: what was said, an operator's note, or what it made itself."""
+    return memory.thought is None or memory.thought.policy == policy
+
+
+def standing(memory: Memory, moment: float | None) -> Memory | None:
+    """The memory as it counts: now, if it is active, or as it was believed at a moment, if it was."""
+    if moment is None:
+        return memory if memory.status == "active" else None
+    return as_of(memory, moment)
 
 
 def gist(question: str) -> str:

@@ -4,11 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from gateway.memory.thoughts import Feedback, Former, Media, Thought, Use
+
 T = TypeVar("T")
 Vector = tuple[float, ...] | list[float]
 Ending = Literal["final", "partial", "open"]
-Kind = Literal["turn", "note"]
-Status = Literal["active", "archived"]
+Kind = Literal[
+    "turn",
+    "note",
+    "fact",
+    "event",
+    "profile",
+    "opinion",
+    "observation",
+    "experience",
+    "summary",
+    "strategy",
+    "concept",
+    "error",
+    "caption",
+    "watch",
+]
+"""A turn as it was said, an operator's note, or, all others, what reflection made of turns."""
+Status = Literal["active", "archived", "superseded"]
 Trust = Literal["user", "assistant", "operator"]
 
 
@@ -28,6 +46,8 @@ class Turn:
     `chain` is the hash of the conversation up to and including the user's message.
     `ending`: final, partial (the client left or the stream broke), open (a tool loop that has not answered yet).
     `at` is when it was said, in seconds since the epoch; `seq` the journal's running number (0: not yet journalled).
+    `policy` is the memory policy that the request chose, "" where nobody did; `recalled` the ids of the memories that
+    stood in its prompt. `watch` is what the user asked to be told of once it is known, "" for nothing.
     """
 
     id: str
@@ -41,24 +61,22 @@ class Turn:
     model: str = ""
     trace: str = ""
     seq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Former:
-    """What a memory said before an edit: the version's number, its text, and when it was replaced."""
-
-    version: int
-    text: str
-    until: float
+    policy: str = ""
+    recalled: tuple[str, ...] = ()
+    feedback: Feedback | None = None
+    media: tuple[Media, ...] = ()
+    watch: str = ""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Memory:
-    """One thing remembered. `text` is what the user (or operator) said; `reply` what the assistant said to it.
+    """One thing remembered. `text` is what the user (or operator) said, or what reflection made of it; `reply` what the
+    assistant said to it; `gist` the same in fewer words, "" where nobody made one.
 
     `sources` are the turn ids it rests on; `seq` orders the memories of a session (0: it has no place among them);
     `version` starts at 1 and grows by every edit; `former` holds the latest earlier texts, oldest first. Times are
-    seconds since the epoch: `at` when it was said, `updated` when it last changed.
+    seconds since the epoch: `at` when it was said, `updated` when it last changed. `use` is kept where a policy lets
+    memories fade; `thought` where reflection made the memory.
     """
 
     id: str
@@ -76,6 +94,9 @@ class Memory:
     version: int = 1
     sources: tuple[str, ...] = ()
     former: tuple[Former, ...] = ()
+    gist: str = ""
+    use: Use | None = None
+    thought: Thought | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +127,13 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question in both spaces, and in time."""
+    """A question in both spaces, and in time. With `as_of`, a moment in seconds since the epoch, it is about what had
+    been said by then, whatever has become of it since; else about what is active."""
 
     dense: Vector
     sparse: Sparse
     times: Times = Times()
+    as_of: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +150,8 @@ class Hit:
     """A candidate after the policy ranked it. `dropped` says why it was not injected; empty means it was.
 
     `superseded` is the id of a later memory of the same user that takes back what this one says, "" for none.
-    `suspect` tells what of it reads like an attempt to instruct a model, "" for nothing; see wary.
+    `suspect` tells what of it reads like an attempt to instruct a model, "" for nothing; see wary. `remark` is why it
+    is told whatever was asked, "" for what was recalled; see watches.
     """
 
     memory: Memory
@@ -136,6 +160,7 @@ class Hit:
     dropped: str = ""
     superseded: str = ""
     suspect: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +194,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Why one answer was as it was (promise 10). `millis` maps a verb to milliseconds; `tokens` were injected."""
+    """Why one answer was as it was (promise 10). `millis` maps a verb to milliseconds; `tokens` were injected. `answer`
+    is the id that the worker gave its answer, "" until that is whole."""
 
     id: str
     scope: Scope
@@ -184,6 +210,7 @@ class Trace:
     millis: Mapping[str, float] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     injected: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +228,31 @@ class Dead:
     turn: Turn
     attempts: int
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A turn as the journal holds it: whether it waits to be indexed, was, or could not be; how often that failed, and
+    the last error's text."""
+
+    turn: Turn
+    state: Literal["pending", "done", "dead"]
+    error: str = ""
+    attempts: int = 0
+
+
+FILLING = "filling"
+"""The mark of an index that is not full yet, and was written with the others from its beginning on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an index stands: its name, the identity of its embedder, and `behind`, the mark that it does not hold
+    everything, "" where it does."""
+
+    name: str
+    embedder: str
+    behind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.errors import MemoryUnavailable, MnemeError
@@ -34,16 +34,22 @@ def health(vitals: Vitals) -> APIRouter:
         status = "ok" if set(states) == {"ok"} else "degraded" if usable else "down"
         return JSONResponse({"status": status, "parts": parts}, status_code=200 if usable else 503)
 
-    @router.get("/metrics")
+    @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Prometheus text."""
         try:
             lag = await vitals.journal.lag()
         except MemoryUnavailable:
             lag = _UNKNOWN
+        try:
+            due = await vitals.agenda.waiting()
+        except MemoryUnavailable:
+            due = -1
         vitals.telemetry.pending.set(lag.pending)
         vitals.telemetry.dead.set(lag.dead)
         vitals.telemetry.oldest.set(lag.oldest)
+        vitals.telemetry.thoughts_due.set(due)
+        vitals.telemetry.tasks.set(len(asyncio.all_tasks()))
         return Response(generate_latest(vitals.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router

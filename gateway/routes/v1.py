@@ -10,6 +10,7 @@ from typing import Any
 from gateway.ask import Ask
 from gateway.errors import BodyTimeout, BodyTooLarge, HeadersTooLarge, MnemeError, NotAllowed
 from gateway.routes.conversation import conversation
+from gateway.routes.feedback import heard
 from gateway.routes.host import is_local
 from gateway.routes.inbox import ClientGone, Inbox, Receive, while_here
 from gateway.services import Gate, Services
@@ -24,13 +25,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _PREFIX = len("/v1")
 _CHAT = "/chat/completions"
 _MODELS = "/models"
+_FEEDBACK = "/feedback"
 # How paths are called in spans and log lines: ids, and whatever else somebody asks for, stay out of them.
 _ROUTES = {
-    f"/v1{path}".encode(): f"/v1{path}" for path in (_CHAT, _MODELS, "/completions", "/embeddings", "/responses")
+    f"/v1{path}".encode(): f"/v1{path}"
+    for path in (_CHAT, _MODELS, _FEEDBACK, "/completions", "/embeddings", "/responses")
 }
 # A small body is held, so that it can be sent again when a pooled connection turns out to be dead.
 _HELD = 1 << 16
-_NOT_MODIFIED = 304
+_BODILESS = (204, 304)
 _RATES = b"x-ratelimit-"
 
 
@@ -74,12 +77,15 @@ class V1:
         if path == _MODELS and method == "GET" and services.fleet.speaks:
             return await client.tell(200, await services.fleet.listing())
         chats = path == _CHAT and method == "POST"
-        asks = chats or _is_json(method, fields)
+        hears = path == _FEEDBACK and method == "POST"
+        asks = chats or (_is_json(method, fields) and not hears)
         named = asks and bool(services.fleet.aliases)
         inbox = Inbox(receive, services.gate.body_timeout)
         body = await inbox.read(services.gate.body_limit if chats or named else _HELD)
         client.toll = await services.meter.admit(purse, body, speaks=asks)
         try:
+            if hears:
+                return await client.tell(200, await heard(services, key, fields, body))
             whose = conversation(services.seal.secret, key, fields, body) if services.fleet.wants_key else None
             if asks:
                 passage, body = services.fleet.route(path, body, whose)
@@ -105,7 +111,7 @@ class AsgiClient:
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head."""
         self._visit.status = status
-        if status == _NOT_MODIFIED:  # it may tell a length and has no body; uvicorn would hold it to its word
+        if status in _BODILESS:  # they may tell a length and have no body; uvicorn would hold them to their word
             headers = [pair for pair in headers if pair[0].lower() != b"content-length"]
         if self.toll:  # what the worker says of limits is about us, not about its caller
             headers = [pair for pair in headers if not pair[0].lower().startswith(_RATES)] + self.toll.told

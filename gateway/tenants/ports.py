@@ -34,6 +34,9 @@ class Registry(Protocol):
     async def keys(self, *, tenant: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[KeyCard]:
         """In the order of their issue, ended ones included; of one tenant if named."""
 
+    async def issued(self, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[bytes, KeyCard]]:
+        """All keys in the order of their issue, each with the digest of its secret."""
+
     async def end(self, id: str, at: float) -> bool:
         """From `at` on the key opens nothing; never later than it would have ended anyway. False for an unknown id."""
 

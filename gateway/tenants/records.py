@@ -22,6 +22,18 @@ UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """After how many days what was said goes, and after how many what tells of requests (placements and traces); 0 for
+    never."""
+
+    memories_days: int = 0
+    traces_days: int = 0
+
+
+FOR_EVER = Retention()
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     """Whose users and keys these are. `created` is seconds since 1970, 0 for one that only MNEME_KEYS names."""
 
@@ -29,6 +41,7 @@ class Tenant:
     created: float = 0.0
     limits: Limits = UNLIMITED
     quota: Quota = NO_QUOTA
+    retention: Retention = FOR_EVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,12 @@ from gateway.upstream.muster import open_fleet
 from gateway.upstream.sinks import Sinks
 from gateway.visits import Visits
 from gateway.warm import Warmer, blind
+from gateway.wiring.reembed import reconciling
 from gateway.wiring.tasks import Task, working
+from gateway.wiring.thinking import open_thinker
 from gateway.wiring.tier import open_tier, sealed
 from gateway.wiring.watch import open_telemetry
-from gateway.wiring.writer import written
+from gateway.wiring.writer import sweeping, written
 
 # Of the recall deadline, for the vectors of turns that the writer has not got to.
 _PENDING_SHARE = 0.4
@@ -69,7 +71,7 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
         story = Story(
             rememberer=rememberer,
             scribe=Scribe(seal.salt, seal.session, sinks, settings.recall_deadline),
-            retainer=Retainer(tier.journal, settings.redact, settings.retain_deadline),
+            retainer=Retainer(tier.journal, settings.redact, settings.retain_deadline, tier.sessions),
             quotas=Quotas(tier.memories, settings.recall_deadline),
             telemetry=telemetry,
             policies=tier.policies,
@@ -81,7 +83,11 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
         )
         keys, local = settings.keys.get_secret_value(), settings.local_only
         static = Keyring(parse_keys(keys, LOCAL_KEY if local else ""))
-        beside: tuple[Task, ...] = (fleet.watch, counting.run, warming.run, telemetry.watch_loop)
+        moving = (reconciling(tier.reconciler),) if writes and tier.reconciler else ()
+        sweeps = (sweeping(tier, telemetry),) if writes else ()
+        thinks = ((await stack.enter_async_context(open_thinker(settings, tier, telemetry))).run,) if writes else ()
+        watches: tuple[Task, ...] = (fleet.watch, counting.run, warming.run, telemetry.watch_loop)
+        beside = (*watches, *moving, *sweeps, *thinks)
         await stack.enter_async_context(working(writer, beside, settings.drain_seconds))
         yield Services(
             story=story,
@@ -91,6 +97,7 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
             registry=tier.registry,
             gate=Gate(_HEADER_LIMIT, settings.body_limit, settings.body_timeout, local_only=local),
             curator=tier.curator,
+            reviser=tier.reviser,
             memories=tier.memories,
             sessions=tier.sessions,
             journal=tier.journal,
@@ -105,6 +112,7 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
                 **tier.pings,
             },
             clock=time.time,
+            snapshot=tier.snapshot,
         )
 
 

@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from gateway.backup.snapshot import Snapshots
 from gateway.errors import DataDirectoryRefused, SettingsRefused
-from gateway.memory import embedders, policies
+from gateway.memory import block, policies
 from gateway.memory.curate import Curator
 from gateway.memory.embedders import minilm_words
+from gateway.memory.plan import Pace, Planner
 from gateway.memory.policies.base import Policy
-from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore, Source
+from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
+from gateway.memory.reconcile import Reconciler
+from gateway.memory.redact import redact
+from gateway.memory.reviser import Reviser
 from gateway.memory.stores import directory
-from gateway.memory.stores.edge import EdgeStore
-from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
+from gateway.memory.stores.sqlite import Database, SqliteAgenda, SqliteJournal, SqliteSessions
 from gateway.memory.stores.traced import traced
+from gateway.memory.thinking import Agenda
 from gateway.memory.words import Words
 from gateway.seal import Seal, open_secret
 from gateway.services import Ping
@@ -28,19 +33,22 @@ from gateway.tenants.ports import Limiter, Registry
 from gateway.tenants.rates import LocalLimiter
 from gateway.tenants.stores.sqlite import SqliteRegistry
 from gateway.tracing import Tracer
+from gateway.wiring.indexes import check_embedders, open_indexes
+from gateway.wiring.snapshot import snapshots
 
 log = logging.getLogger(__name__)
 
 # Imported only where they are asked for: their clients take a second to load.
-_REDIS, _QDRANT = "gateway.memory.stores.redis", "gateway.memory.stores.qdrant"
+_REDIS = "gateway.memory.stores.redis"
 _TENANTS, _RATES = "gateway.tenants.stores.redis", "gateway.tenants.stores.redis_rates"
 
-Kept = tuple[Journal, SessionStore, Registry, Limiter]
+Kept = tuple[Journal, SessionStore, Agenda, Registry, Limiter]
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """All that remembers, opened; `pings` by part."""
+    """All that remembers, opened; `pings` by part. `memories` and `embedder` are the index that is read; `reconciler`
+    makes the second one like it, while there is one."""
 
     memories: MemoryStore
     sessions: SessionStore
@@ -48,8 +56,11 @@ class Tier:
     embedder: Embedder
     policies: Mapping[str, Policy]
     curator: Curator
+    reviser: Reviser
     registry: Registry
     limiter: Limiter
+    snapshot: Snapshots | None
+    reconciler: Reconciler | None = None
 
     @property
     def pings(self) -> dict[str, Ping]:
@@ -58,25 +69,35 @@ class Tier:
             "memories": self.memories.ping,
             "sessions": self.sessions.ping,
             "journal": self.journal.ping,
+            "agenda": self.reviser.agenda.ping,
             "embedder": self.embedder.ping,
             "registry": self.registry.ping,
+            **({"second_index": self.reconciler.second.ping} if self.reconciler else {}),
         }
 
 
 @asynccontextmanager
 async def open_tier(settings: Settings, tracer: Tracer) -> AsyncIterator[Tier]:
     """Opened in order, closed in reverse. `tracer` keeps spans of what is done with memories."""
-    _check_names(settings)
+    check_names(settings)
     async with AsyncExitStack() as stack:
         directory.make(settings.data)
         kept = await (_redis if settings.redis_url.get_secret_value() else _sqlite)(settings, stack)
-        journal, sessions, registry, limiter = kept
-        embedder = await _embedder(settings, stack)
-        memories = traced(await (_qdrant if settings.qdrant_url else _edge)(settings, embedder, stack), tracer)
+        journal, sessions, agenda, registry, limiter = kept
+        read, second = await open_indexes(settings, stack)
+        memories, embedder = traced(read.memories, tracer), read.embedder
         words = await _words(settings)
         known: dict[str, Policy] = {name: _named(target).over(words) for name, target in policies.TABLE.items()}
-        curator = Curator(memories, sessions, journal, embedder, known[settings.policy], time.time)
-        yield Tier(memories, sessions, journal, embedder, known, curator, registry, limiter)
+        policy = known[settings.policy]
+        beside = second.index if second else None
+        planner = Planner(agenda, known, settings.policy, _pace(settings), time.time)
+        curator = Curator(memories, sessions, journal, embedder, policy, time.time, planner, beside)
+        reviser = Reviser(curator, agenda, _redacted if settings.redact else _stripped)
+        reconciler = Reconciler(read, second.index, second.indexes, second.name, journal, policy) if second else None
+        snapshot = snapshots(settings.data, journal, [read.memories, *([second.index.memories] if second else [])])
+        yield Tier(
+            memories, sessions, journal, embedder, known, curator, reviser, registry, limiter, snapshot, reconciler
+        )
 
 
 def sealed(settings: Settings) -> Seal:
@@ -90,7 +111,9 @@ async def _sqlite(settings: Settings, stack: AsyncExitStack) -> Kept:
     opening = Database.open(settings.data / "mneme.db", durability=settings.durability)
     database = await stack.enter_async_context(opening)
     sessions = SqliteSessions(database, trace_limit=settings.trace_limit)
-    return SqliteJournal(database), sessions, SqliteRegistry(database), LocalLimiter()
+    agenda = SqliteAgenda(database)
+    await agenda.release()
+    return SqliteJournal(database), sessions, agenda, SqliteRegistry(database), LocalLimiter()
 
 
 async def _redis(settings: Settings, stack: AsyncExitStack) -> Kept:
@@ -99,47 +122,27 @@ async def _redis(settings: Settings, stack: AsyncExitStack) -> Kept:
     connection = await stack.enter_async_context(redis.Connection.open(url, durability=settings.durability))
     journal: Journal = await stack.enter_async_context(redis.RedisJournal.open(connection))
     sessions = redis.RedisSessions(connection, trace_limit=settings.trace_limit)
-    return journal, sessions, tenants.RedisRegistry(connection), rates.RedisLimiter(connection)
+    agenda: Agenda = redis.RedisAgenda(connection)
+    return journal, sessions, agenda, tenants.RedisRegistry(connection), rates.RedisLimiter(connection)
 
 
-async def _edge(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> MemoryStore:
-    return await stack.enter_async_context(
-        EdgeStore.open(
-            settings.data / "memories",
-            embedder_identity=embedder.identity,
-            dimension=embedder.dimension,
-            durability=settings.durability,
-        )
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        turns=settings.reflect_turns,
+        idle=settings.reflect_idle,
+        calls=settings.reflect_calls,
+        tokens=settings.reflect_tokens,
     )
 
 
-async def _qdrant(settings: Settings, embedder: Embedder, stack: AsyncExitStack) -> MemoryStore:
-    qdrant = import_module(_QDRANT)
-    server = qdrant.Server(
-        settings.qdrant_url,
-        settings.qdrant_key.get_secret_value(),
-        settings.qdrant_grpc,
-        settings.qdrant_grpc_port,
-        settings.qdrant_timeout,
-    )
-    layout = qdrant.Layout(
-        settings.qdrant_collection,
-        replication_factor=settings.qdrant_replicas,
-        write_consistency_factor=settings.qdrant_written,
-        tenant_shards=settings.qdrant_tenant_shards,
-    )
-    opening = qdrant.QdrantStore.open(
-        qdrant.connect(server), layout, embedder_identity=embedder.identity, dimension=embedder.dimension
-    )
-    memories: MemoryStore = await stack.enter_async_context(opening)
-    return memories
+def _stripped(text: str) -> str:
+    """What may be stored of a text that a model wrote: nothing that we recalled."""
+    return block.strip(text).strip()
 
 
-async def _embedder(settings: Settings, stack: AsyncExitStack) -> Embedder:
-    key = settings.embedder_key.get_secret_value()
-    source = Source(settings.data / "models", settings.embedder_url, settings.embedder_model, key)
-    embedder: Embedder = await stack.enter_async_context(_named(embedders.TABLE[settings.embedder]).open(source))
-    return embedder
+def _redacted(text: str) -> str:
+    """And no secret."""
+    return redact(block.strip(text)).strip()
 
 
 async def _words(settings: Settings) -> Words:
@@ -159,10 +162,9 @@ def _named(target: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def _check_names(settings: Settings) -> None:
-    for knob, name, table in (
-        ("MNEME_POLICY", settings.policy, policies.TABLE),
-        ("MNEME_EMBEDDER", settings.embedder, embedders.TABLE),
-    ):
-        if name not in table:
-            raise SettingsRefused(f"{knob}={name} is not known: choose one of {', '.join(table)}.")
+def check_names(settings: Settings) -> None:
+    """SettingsRefused where a policy or an embedder is not known."""
+    if settings.policy not in policies.TABLE:
+        known = ", ".join(policies.TABLE)
+        raise SettingsRefused(f"MNEME_POLICY={settings.policy} is not known: choose one of {known}.")
+    check_embedders(settings)

@@ -54,7 +54,7 @@ async def _bench(names: Sequence[str], options: argparse.Namespace) -> dict[str,
     with tempfile.TemporaryDirectory(prefix="mneme-bench-") as folder:
         if set(names) & set(MEMORY):
             _say(f"loading {options.memories:,} memories …")
-            await targets.fill(Path(folder), options.memories)
+            await targets.fill(Path(folder) / "memory", options.memories)
         async with AsyncExitStack() as stack:
             base = await stack.enter_async_context(targets.worker(core.rest))
             running = [base]

@@ -42,55 +42,56 @@ class Bench:
 
     def __init__(self, core: int | None, seconds: float, seed: int) -> None:
         self._core = core
+        self._allowed = os.sched_getaffinity(0)  # not asked anew: two that start at once would see each other's core
         self._seconds = seconds
         self._seed = seed
 
     async def warm(self, target: Target) -> None:
         """Let it import, connect and compile what it does on first use."""
-        await self._run(Job([target.aim], self._seconds / 4, self._seed, 4))
+        await self.run(Job([target.aim], self._seconds / 4, self._seed, 4))
 
     async def latency(self, base: Target, target: Target, row: Row) -> None:
         """One client asks both in turn; the difference is what the target adds."""
-        seen = await self._run(Job([base.aim, target.aim], self._seconds, self._seed))
+        seen = await self.run(Job([base.aim, target.aim], self._seconds, self._seed))
         row.added += [theirs - direct for direct, theirs in zip(*seen.millis, strict=False)]
         _count(row, seen)
 
     async def requests(self, target: Target, row: Row) -> None:
         """CPU per request at a middling load, with what the writer does afterwards."""
         before = cpu_seconds(target.pid)
-        seen = await self._run(Job([target.aim], self._seconds, self._seed, CROWD))
+        seen = await self.run(Job([target.aim], self._seconds, self._seed, CROWD))
         if target.name in MEMORY:
-            await _drained(target)
+            await drained(target.aim.port)
         row.request_ms.append((cpu_seconds(target.pid) - before) / max(len(seen.millis[0]), 1) * 1000)
         _count(row, seen)
 
     async def throughput(self, target: Target, row: Row) -> None:
         """Requests a second when more clients ask than can be answered."""
         before = cpu_seconds(target.pid)
-        seen = await self._run(Job([target.aim], self._seconds, self._seed, FULL))
+        seen = await self.run(Job([target.aim], self._seconds, self._seed, FULL))
         row.rps.append(seen.rate)
         row.busy.append((cpu_seconds(target.pid) - before) / max(seen.took, self._seconds))
         if target.name in MEMORY:
-            await _drained(target)
+            await drained(target.aim.port)
         _count(row, seen)
 
     async def events(self, target: Target, row: Row) -> None:
         """CPU per event of a stream whose events come one by one; the request's own CPU is part of it."""
         before = cpu_seconds(target.pid)
-        seen = await self._run(Job([target.aim], self._seconds, self._seed, PACED, EVENTS, GAP))
+        seen = await self.run(Job([target.aim], self._seconds, self._seed, PACED, EVENTS, GAP))
         events = max(len(seen.millis[0]), 1) * EVENTS
         row.event_us.append((cpu_seconds(target.pid) - before) / events * 1e6)
         _count(row, seen)
 
     async def flood(self, target: Target, row: Row) -> None:
         """Streams a second when the worker sends as fast as it can."""
-        seen = await self._run(Job([target.aim], self._seconds, self._seed, FLOOD, EVENTS))
+        seen = await self.run(Job([target.aim], self._seconds, self._seed, FLOOD, EVENTS))
         row.streams.append(seen.rate)
         _count(row, seen)
 
-    async def _run(self, job: Job) -> Seen:
+    async def run(self, job: Job) -> Seen:
+        """One job, in a process of its own; what it saw."""
         self._seed += 1
-        allowed = os.sched_getaffinity(0)
         if self._core is not None:
             os.sched_setaffinity(0, {self._core})
         try:
@@ -103,7 +104,7 @@ class Bench:
                 stdout=asyncio.subprocess.PIPE,
             )
         finally:
-            os.sched_setaffinity(0, allowed)
+            os.sched_setaffinity(0, self._allowed)
         told, _ = await load.communicate()
         return msgspec.json.decode(told, type=Seen)
 
@@ -114,11 +115,11 @@ def _count(row: Row, seen: Seen) -> None:
     row.skipped += seen.skipped
 
 
-async def _drained(target: Target) -> None:
-    """Return when the writer has nothing left to do, or after a while."""
+async def drained(port: int) -> None:
+    """Return when the writers have nothing left to do, or after a while."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            while not await _idle(target.aim.port):
+            while not await _idle(port):
                 await asyncio.sleep(0.1)
 
 

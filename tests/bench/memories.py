@@ -1,15 +1,13 @@
-"""Fills a data directory with memories through the gateway's own embedder and store. Runs in a process of its own."""
+"""Fills the store that MNEME_* names with memories, through the gateway's own embedder, in a process of its own."""
 
 import asyncio
 import random
 import sys
 import uuid
-from pathlib import Path
-from typing import Any
 
 from gateway.memory import lexical
 from gateway.memory.records import Entry, Memory, Scope
-from gateway.settings import Settings
+from gateway.settings import Settings, read_settings
 from gateway.wiring import open_services
 from tests.bench import words
 
@@ -19,12 +17,11 @@ _BATCH = 500
 _BASE = 1_700_000_000.0
 
 
-async def fill(data: Path, count: int) -> None:
+async def fill(settings: Settings, count: int) -> None:
     """`count` memories, dealt out to all users alike; no user gets one twice."""
     dice = random.Random(count)
     facts = [words.fact(dice) for _ in range(_FACTS)]
-    settings: dict[str, Any] = {"data": data, "upstream": "http://127.0.0.1:9/v1"}
-    async with open_services(Settings(**settings)) as services:
+    async with open_services(settings) as services:
         vectors = await services.embedder.embed(facts)
         entries = []
         for number in range(count):
@@ -43,4 +40,4 @@ def _memory(number: int, text: str) -> Memory:
 
 
 if __name__ == "__main__":
-    asyncio.run(fill(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(fill(read_settings(), int(sys.argv[1])))

@@ -112,10 +112,12 @@ async def started(names: Sequence[str], base: Target, folder: Path, core: int | 
         yield [Target(aim, pid) for aim in aims]
 
 
-async def fill(folder: Path, count: int) -> None:
-    """Make the data directory that the targets with memory will use. RuntimeError when that fails."""
-    command = (sys.executable, "-m", "tests.bench.memories", str(folder / "memory"), str(count))
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+async def fill(data: Path, count: int, knobs: Mapping[str, str] | None = None) -> None:
+    """Load memories into this data directory, or to where `knobs` (MNEME_*) say. RuntimeError when that fails."""
+    chosen = {"DATA": str(data), "UPSTREAM": "http://127.0.0.1:9/v1", **(knobs or {})}
+    env = {**os.environ, **{f"MNEME_{name}": value for name, value in chosen.items()}}
+    command = (sys.executable, "-m", "tests.bench.memories", str(count))
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=env)
     if await process.wait():
         raise RuntimeError("the memories could not be loaded; the error is printed above")
 

@@ -13,9 +13,10 @@ from gateway.memory.embedders.http import HttpEmbedder
 from gateway.memory.embedders.minilm import MiniLM
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore, Source
 from gateway.memory.stores.edge import EdgeStore
-from gateway.memory.stores.redis import Connection, RedisJournal, RedisSessions
-from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
+from gateway.memory.stores.redis import Connection, RedisAgenda, RedisJournal, RedisSessions
+from gateway.memory.stores.sqlite import Database, SqliteAgenda, SqliteJournal, SqliteSessions
 from gateway.memory.stores.traced import Traced
+from gateway.memory.thinking import Agenda
 from gateway.tenants.ports import Limiter, Registry
 from gateway.tenants.rates import LocalLimiter
 from gateway.tenants.stores.redis import RedisRegistry
@@ -26,6 +27,7 @@ from tests.contracts.samples import DIMENSION, TRACES_KEPT
 from tests.support.embeddings import embedding_server
 from tests.support.gateway import ROOT
 from tests.support.model import Clock, ModelMemories
+from tests.support.model_agenda import ModelAgenda
 from tests.support.model_tenants import ModelLimiter, ModelRegistry
 from tests.support.model_turns import ModelJournal, ModelSessions
 from tests.support.qdrant import REAL, local_store, real_store, remove_real_collections, wire_store
@@ -116,6 +118,21 @@ def redis_journal(path: Path, clock: Clock) -> Opening:
     return opening
 
 
+def model_agenda(_path: Path, _clock: Clock) -> Opening:
+    """The model itself."""
+    return _alive(ModelAgenda())
+
+
+def sqlite_agenda(path: Path, _clock: Clock) -> Opening:
+    """One file."""
+    return _sqlite(path, SqliteAgenda)
+
+
+def redis_agenda(path: Path, _clock: Clock) -> Opening:
+    """The run's server."""
+    return _over_redis(path, RedisAgenda)
+
+
 def model_registry(_path: Path, _clock: Clock) -> Opening:
     """The model itself."""
     return _alive(ModelRegistry())
@@ -168,6 +185,7 @@ MEMORIES = {
 }
 SESSIONS = {"model": model_sessions, "sqlite": sqlite_sessions, "redis": redis_sessions}
 JOURNALS = {"model": model_journal, "sqlite": sqlite_journal, "redis": redis_journal}
+AGENDAS = {"model": model_agenda, "sqlite": sqlite_agenda, "redis": redis_agenda}
 REGISTRIES = {"model": model_registry, "sqlite": sqlite_registry, "redis": redis_registry}
 LIMITERS = {"model": model_limiter, "local": local_limiter, "redis": redis_limiter}
 EMBEDDERS = {"minilm": minilm, "http": http}
@@ -223,6 +241,19 @@ async def journal(journal_of: Opening) -> AsyncIterator[Journal]:
     """An open journal, empty."""
     async with journal_of() as store:
         yield store
+
+
+@pytest.fixture(params=AGENDAS)
+def agenda_of(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Opening:
+    """Opens one agenda, again if need be."""
+    return AGENDAS[request.param](tmp_path, clock)
+
+
+@pytest.fixture
+async def agenda(agenda_of: Opening) -> AsyncIterator[Agenda]:
+    """An open agenda, empty."""
+    async with agenda_of() as opened:
+        yield opened
 
 
 @pytest.fixture(params=REGISTRIES)

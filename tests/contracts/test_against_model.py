@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.memory.records import Memory, Scope, Turn
+from gateway.memory.records import Kept, Memory, Scope, Turn
 from tests.contracts.conftest import JOURNALS, MEMORIES, SESSIONS, Opening
 from tests.contracts.samples import DIMENSION, IDS, LOOKALIKES, entry, memory, placed, query, trace, turn, vector
 from tests.support.model import Clock
@@ -70,9 +70,12 @@ def _memory_call(dice: random.Random) -> Call:
         return lambda store: store.get(scope, ids)
     if kind == "search":
         asked = query(_some_vector(dice), _letters(dice))
+        if dice.random() < 0.3:
+            asked = replace(asked, as_of=float(dice.randrange(-1, 7)))
         return lambda store: _signals(store, scope, asked)
     if kind == "browse":
-        filters = {"session": dice.choice([None, session]), "pinned": dice.choice([None, True, False])}
+        filters: dict[str, Any] = {"session": dice.choice([None, session]), "pinned": dice.choice([None, True, False])}
+        filters["before"] = dice.choice([None, float(dice.randrange(7))])
         return lambda store: _pages(store, scope, filters)
     if kind == "near":
         last, radius = seq + dice.randrange(3), dice.randrange(4)
@@ -81,7 +84,7 @@ def _memory_call(dice: random.Random) -> Call:
         return lambda store: store.delete(scope, ids)
     if kind == "forget" and dice.random() < 0.3:
         return lambda store: store.forget(scope)
-    return lambda store: asyncio.gather(store.count(scope), store.users(scope.tenant))
+    return lambda store: asyncio.gather(store.count(scope), store.users(scope.tenant), store.tenants())
 
 
 def _some_memory(dice: random.Random, id: str, scope: Scope) -> Memory:
@@ -94,6 +97,7 @@ def _some_memory(dice: random.Random, id: str, scope: Scope) -> Memory:
         status=dice.choice(["active", "active", "archived"]),
         pinned=dice.random() < 0.5,
         seq=dice.randrange(6),
+        at=float(dice.randrange(6)),
     )
 
 
@@ -136,13 +140,15 @@ def session_calls(dice: random.Random) -> list[Call | None]:
 
 def _session_call(dice: random.Random, step: int) -> Call:
     scope, ids = dice.choice(SCOPES), dice.sample(IDS, 4)
-    name = dice.choice(["place", "place", "place", "trace", "trace", "placed", "list", "erase", "forget"])
+    name = dice.choice(["place", "place", "place", "trace", "trace", "placed", "list", "erase", "expire", "forget"])
     if name == "place":
         what = placed(ids[0], *ids[2:], session=ids[1], at=step)
         return lambda store: store.place(scope, ids[0], what)
     if name == "trace":
-        told = trace(f"{ids[0]} {step} {scope}", scope, ids[1], *ids[2:], session=ids[1])
+        told = replace(trace(f"{ids[0]} {step} {scope}", scope, ids[1], *ids[2:], session=ids[1]), at=float(step))
         return lambda store: store.trace(told)
+    if name == "expire":
+        return lambda store: store.expire(scope, step - 20.0)
     if name == "placed":
         return lambda store: store.placed(scope, IDS)
     if name == "list":
@@ -169,6 +175,7 @@ async def _lists(store: Any, scope: Scope, session: str) -> Any:
         (await store.sessions(scope)).items,
         (await store.placements(scope, session)).items,
         await store.traces(scope),
+        sorted((await store.users(scope.tenant)).items),
     )
 
 
@@ -179,10 +186,18 @@ def journal_calls(dice: random.Random, clock: Clock) -> list[Call | None]:
 
 def _journal_call(dice: random.Random, clock: Clock, step: int) -> Call:
     scope, ids = dice.choice(SCOPES), dice.sample(IDS, 3)
-    name = dice.choice(["append", "append", "append", "claim", "done", "fail", "fail", "see", "erase", "replay"])
+    name = dice.choice(
+        [*["append"] * 3, "claim", "done", "fail", "fail", "see", "erase", "replay", "expire", "put back"]
+    )
     if name == "append":
-        told = turn(ids[0], scope, reply_text=str(step))
+        told = turn(ids[0], scope, reply_text=str(step), at=float(step))
         return lambda journal: _unnumbered(journal.append(told))
+    if name == "expire":
+        return lambda journal: journal.expire(scope, step - 10.0, sparing=ids[:1])
+    if name == "put back":
+        state: Any = dice.choice(["pending", "done", "dead"])
+        kept = [Kept(turn(id, scope, seq=1000 * step + n, at=float(step)), state, "why", n) for n, id in enumerate(ids)]
+        return lambda journal: journal.put_back(scope, kept)
     if name == "claim":
         return lambda journal: _unnumbered(journal.claim(5))
     if name == "done":
@@ -215,7 +230,9 @@ async def _unnumbered(*calls: Awaitable[int | list[Turn]]) -> list[list[Turn]]:
 
 async def _letters_and_lag(journal: Any, scope: Scope) -> Any:
     letters = [(d.turn.id, d.turn.scope, d.attempts, d.error) for d in (await journal.dead()).items]
-    return letters, await journal.lag(), await journal.count(scope)
+    kept = [(k.turn.id, k.state, k.error, k.attempts) for k in (await journal.kept(scope)).items]
+    users = sorted((s.tenant, s.user) for s in (await journal.scopes()).items)
+    return letters, kept, users, await journal.lag(), await journal.count(scope)
 
 
 @pytest.mark.slow

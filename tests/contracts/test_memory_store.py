@@ -8,7 +8,8 @@ import pytest
 from gateway.errors import BadRequest
 from gateway.memory.fuse import AT_AN_END, IN_TIME
 from gateway.memory.ports import MemoryStore
-from gateway.memory.records import Former, Memory, Scope, Times
+from gateway.memory.records import Memory, Scope, Times
+from gateway.memory.thoughts import Former, Thought
 from tests.contracts.conftest import Opening
 from tests.contracts.samples import ADA, BOB, IDS, NO_CURSORS, entry, memory, query, shuffled, vector
 
@@ -202,6 +203,17 @@ async def test_browse_filters_by_everything_given(memories: MemoryStore) -> None
     assert [m.id for m in (await memories.browse(ADA, pinned=False)).items] == ["pinned"]
 
 
+async def test_browse_tells_what_a_policy_made(memories: MemoryStore) -> None:
+    """Whatever the policy is called; what was said is of none."""
+    names = ["scm", "SCM", "\udc80", "\\udc80"]
+    made = [memory(f"of {name}", kind="fact", thought=Thought(name)) for name in names]
+    await memories.put([entry(each) for each in (*made, memory("said"))])
+
+    for name, each in zip(names, made, strict=True):
+        assert (await memories.browse(ADA, policy=name)).items == (each,)
+    assert (await memories.browse(ADA, policy="scm", kind="turn")).items == ()
+
+
 async def test_pages_cover_everything_once(memories: MemoryStore) -> None:
     """Whatever the page's size; the last one has no cursor."""
     ids = shuffled(23)
@@ -346,3 +358,41 @@ async def test_times_find_nothing_of_others_and_nothing_archived(memories: Memor
     asked = replace(query(vector(1), "a"), times=Times(((0.0, 9.0),), "first"))
 
     assert await memories.search(ADA, asked, 5) == []
+
+
+async def test_a_look_back_finds_what_had_been_said_by_then(memories: MemoryStore) -> None:
+    """Whatever became of it since, and nothing later; again and again, and what is asked of the present is as ever."""
+    then = [entry(memory(status, status=status, at=5.0), words="a") for status in ("active", "archived", "superseded")]
+    await memories.put([*then, entry(memory("later", at=6.0), words="a")])
+    await memories.put([entry(memory("other's", scope=BOB, at=1.0), words="a")])
+
+    for _ in range(4):
+        found = await memories.search(ADA, replace(query(vector(1), "a"), as_of=5.0), 10)
+        assert sorted(c.memory.id for c in found) == ["active", "archived", "superseded"]
+        found = await memories.search(ADA, query(vector(1), "a"), 10)
+        assert sorted(c.memory.id for c in found) == ["active", "later"]
+    assert await memories.search(ADA, replace(query(vector(1), "a"), as_of=4.0), 10) == []
+
+
+async def test_words_weigh_by_what_had_been_said_by_then(memories: MemoryStore) -> None:
+    """A word that is common now was rare once."""
+    await memories.put([entry(memory(f"{n}", at=float(n)), words="ab" if n else "a") for n in range(6)])
+
+    async def weight(as_of: float | None) -> float:
+        found = await memories.search(ADA, replace(query(vector(1), "b"), as_of=as_of), 10)
+        return next(c.signals["bm25_turn"] for c in found if c.memory.id == "1")
+
+    assert await weight(1.0) > await weight(3.0) > await weight(5.0) == pytest.approx(await weight(None), rel=1e-5)
+
+
+async def test_times_of_a_look_back_are_those_before_it(memories: MemoryStore) -> None:
+    """Periods and ends: what was said in them by then, archived since or not."""
+    old = [memory(f"{n}", at=float(n), seq=n, status="archived") for n in range(1, 9)]
+    await memories.put([entry(old[0]), *(entry(each, turn=vector(0, 1), near=vector(0, 1)) for each in old[1:])])
+    asked = replace(query(vector(1), ""), as_of=4.0)
+
+    period = await memories.search(ADA, replace(asked, times=Times(((3.0, 9.0),))), 1)
+    last = await memories.search(ADA, replace(asked, times=Times(end="last")), 1)
+
+    assert {c.memory.id for c in period} == {"1", "3", "4"}
+    assert {c.memory.id for c in last} == {"1", "2", "3", "4"}

@@ -143,6 +143,7 @@ async def test_a_closed_store_is_unavailable(memories_of: Opening) -> None:
         store.forget(ADA),
         store.count(ADA),
         store.users("acme"),
+        store.tenants(),
         store.ping(),
     ):
         with pytest.raises(MemoryUnavailable):

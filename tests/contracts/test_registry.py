@@ -9,7 +9,7 @@ from gateway.admit import Quota
 from gateway.errors import BadRequest, MemoryUnavailable
 from gateway.memory.records import Page
 from gateway.tenants.ports import Registry
-from gateway.tenants.records import Act, KeyCard, Limits, Logged, Tenant
+from gateway.tenants.records import Act, KeyCard, Limits, Logged, Retention, Tenant
 from tests.contracts.conftest import Opening
 from tests.contracts.samples import IDS, NO_CURSORS
 
@@ -41,9 +41,10 @@ async def test_a_tenant_comes_back_whole(registry_of: Opening) -> None:
 async def test_a_tenant_told_again_is_replaced(registry: Registry) -> None:
     """All but when it was made."""
     await registry.keep_tenant(Tenant("acme", 1.0, Limits(3, 4)))
-    kept = await registry.keep_tenant(Tenant("acme", 9.0, quota=Quota(1, 2)))
+    kept = await registry.keep_tenant(Tenant("acme", 9.0, quota=Quota(1, 2), retention=Retention(30, 7)))
 
-    assert kept == await registry.tenant("acme") == Tenant("acme", 1.0, quota=Quota(1, 2))
+    assert kept == await registry.tenant("acme")
+    assert kept == Tenant("acme", 1.0, quota=Quota(1, 2), retention=Retention(30, 7))
 
 
 async def test_pages_of_tenants_cover_each_once(registry: Registry) -> None:
@@ -83,6 +84,22 @@ async def test_pages_of_keys_cover_each_once(registry: Registry) -> None:
                 page = await registry.keys(tenant=tenant, cursor=page.cursor, limit=limit)
                 found += page.items
             assert [card.id for card in found] == [f"k{number}" for number in wanted]
+
+
+async def test_keys_are_told_with_the_digests_of_their_secrets(registry: Registry) -> None:
+    """Each once, in the order of their issue, as it is now."""
+    cards = [await issued(registry, f"k{number}é\udc80") for number in range(7)]
+    await registry.used(cards[0].id, 3600.0)
+    await registry.end(cards[1].id, 5.0)
+    wanted = [replace(cards[0], used=3600.0), replace(cards[1], until=5.0), *cards[2:]]
+
+    for limit in (1, 2, 100):
+        page: Page[tuple[bytes, KeyCard]] = await registry.issued(limit=limit)
+        found = [*page.items]
+        while page.cursor is not None:
+            page = await registry.issued(cursor=page.cursor, limit=limit)
+            found += page.items
+        assert found == [(digest(card.id), card) for card in wanted]
 
 
 async def test_a_key_ends_and_never_later(registry: Registry) -> None:

@@ -105,13 +105,47 @@ async def test_pages_of_placements_cover_each_once(sessions: SessionStore) -> No
         assert [p.at for p in found] == sorted(p.at for p in found)
 
 
+async def test_all_placements_are_told_under_their_chains(sessions: SessionStore) -> None:
+    """Of whatever session, and of nobody else; also what was just placed."""
+    told = {id: placed(id, id, session=id, at=number) for number, id in enumerate([*IDS, ""])}
+    for chain, what in told.items():
+        await sessions.place(ADA, chain, what)
+    await sessions.place(BOB, "chain", placed("bob's"))
+
+    for limit in (1, 2, 100):
+        page: Page[tuple[str, Placed]] = await sessions.chained(ADA, limit=limit)
+        found = dict(page.items)
+        while page.cursor is not None:
+            page = await sessions.chained(ADA, cursor=page.cursor, limit=limit)
+            found |= dict(page.items)
+        assert found == told
+
+
+async def test_what_is_placed_meanwhile_hides_no_placement(sessions: SessionStore) -> None:
+    """Between two pages hundreds come in, and old conversations go on."""
+    for number in range(300):
+        await sessions.place(ADA, f"before {number}", placed(str(number), session=f"s{number}", at=number))
+    page: Page[tuple[str, Placed]] = await sessions.chained(ADA, limit=50)
+    found = {chain for chain, _ in page.items}
+    while page.cursor is not None:
+        for number in range(100):
+            await sessions.place(ADA, f"{page.cursor} {number}", placed("new", session=f"s{number}", at=1000))
+            await sessions.place(ADA, f"before {number}", placed("again", session=f"s{number}", at=1000))
+        page = await sessions.chained(ADA, cursor=page.cursor, limit=200)
+        found |= {chain for chain, _ in page.items}
+
+    assert {f"before {number}" for number in range(300)} <= found
+
+
 async def test_a_foreign_cursor_is_the_callers_fault(sessions: SessionStore) -> None:
-    """BadRequest, from both lists."""
+    """BadRequest, from every list."""
     for cursor in NO_CURSORS:
         with pytest.raises(BadRequest):
             await sessions.sessions(ADA, cursor=cursor)
         with pytest.raises(BadRequest):
             await sessions.placements(ADA, "s", cursor=cursor)
+        with pytest.raises(BadRequest):
+            await sessions.chained(ADA, cursor=cursor)
 
 
 async def test_a_trace_comes_back_whole(sessions: SessionStore) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from tests.e2e.worker import Worker, understood
+from tests.e2e.worker import SHAPED, Worker, understood
 from tests.support.gateway import Running, running_gateway
 from tests.support.upstream import scripted_upstream
 
@@ -36,7 +36,7 @@ async def gateway(the_worker: Worker, data: Path) -> AsyncIterator[Running]:
 def worker(the_worker: Worker) -> Worker:
     """The same worker, having heard nothing yet."""
     the_worker.upstream.received.clear()
-    the_worker.says, the_worker.pause = understood, 0.0
+    the_worker.says, the_worker.fills, the_worker.pause = understood, lambda body: SHAPED, 0.0
     return the_worker
 
 

@@ -19,6 +19,9 @@ Reader = Callable[[dict[str, Any]], str]
 _ERRORS = {400: "BadRequestError", 404: "NotFoundError", 422: "UnprocessableEntityError", 429: "RateLimitError"}
 
 
+SHAPED = '{"name": "Ada", "hives": 3}'
+
+
 def understood(body: dict[str, Any]) -> str:
     """A reply that tells how long the prompt was."""
     return f"Understood, that was message {len(body['messages'])}."
@@ -26,11 +29,12 @@ def understood(body: dict[str, Any]) -> str:
 
 @dataclass
 class Worker:
-    """`upstream` is the socket; `says` gives the reply to a chat body; `pause` seconds pass between the pieces of
-    a stream."""
+    """`upstream` is the socket; `says` gives the reply to a chat body, `fills` to one that wants JSON of a shape;
+    `pause` seconds pass between the pieces of a stream."""
 
     upstream: Upstream
     says: Reader = understood
+    fills: Reader = lambda body: SHAPED
     pause: float = 0.0
 
     def __post_init__(self) -> None:
@@ -78,7 +82,7 @@ class Worker:
                 "tool_calls": [call | {"function": {"name": name, "arguments": '{"city": "Riga"}'}}],
             }
         if body.get("response_format"):
-            return {"content": '{"name": "Ada", "hives": 3}'}
+            return {"content": self.fills(body)}
         return {"content": self.says(body)}
 
 

@@ -122,6 +122,18 @@ async def test_leaving_a_pass_through_route_aborts(house: House) -> None:
         assert await aborted(house, client) < SOON
 
 
+async def test_leaving_with_another_question_in_the_line_aborts(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """It is noticed at the next event, because nothing is read while a question waits; and it is no failure of ours."""
+    house.worker.reply(Reply(headers=SSE, chunks=(event("drip "),) * 300, pause=0.01))
+    async with wire(house.port) as client:
+        await client.send(said("Drip", stream=True) + said("And then?"))
+        await client.head()
+        await client.chunk()
+
+        assert await aborted(house, client) < SOON
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_what_was_said_in_a_cut_stream_is_kept_as_a_part(house: House) -> None:
     """The user's message and the piece of the reply, marked partial; a half event is left out."""
     house.worker.reply(Reply(headers=SSE, chunks=(event("Once"), event(" upon") + b'data: {"choi'), hang=True))

@@ -133,15 +133,16 @@ async def test_an_answer_without_a_body_is_passed(house: House, raw: bytes) -> N
     assert (answer.status, again.status) == (int(raw.split()[1]), 200)
 
 
-async def test_a_304_that_tells_a_length_leaves_the_connection_usable(house: House) -> None:
+@pytest.mark.parametrize("status", [204, 304])
+async def test_a_length_where_no_body_is_leaves_the_connection_usable(house: House, status: int) -> None:
     """The length of a body that is not sent is no reason to wait for it."""
-    house.worker.reply(Reply(raw=b'HTTP/1.1 304 Not Modified\r\ncontent-length: 10\r\netag: "1"\r\n\r\n'))
+    house.worker.reply(Reply(raw=b'HTTP/1.1 %d X\r\ncontent-length: 10\r\netag: "1"\r\n\r\n' % status))
 
     async with wire(house.port) as client:
-        await client.ask(b"GET", b"/v1/files/1")
+        first = await client.ask(b"GET", b"/v1/files/1")
         again = await client.ask(b"GET", b"/v1/files/1")
 
-    assert again.status == 200
+    assert (first.status, again.status) == (status, 200)
 
 
 async def test_head_gets_the_head_only(house: House) -> None:

@@ -10,7 +10,7 @@ from gateway.server import HeadLimits
 from tests.integration.conftest import House
 from tests.integration.test_disconnect import event, said, until
 from tests.support.gateway import running_gateway
-from tests.support.raw import KEY, Response, ask, request, wire
+from tests.support.raw import CHAT, KEY, Response, ask, request, wire
 from tests.support.upstream import SSE, Reply, scripted_upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -199,6 +199,19 @@ async def test_pipelined_requests_are_answered_in_order(house: House) -> None:
         bodies = [(await client.response()).body for _ in range(3)]
 
     assert bodies == [b"0", b"1", b"2"]
+
+
+async def test_a_refused_body_is_not_asked_for(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever expects a 100 and sends garbage at once is refused, and that is no failure of ours."""
+    headers = (KEY, (b"expect", b"100-continue"), (b"transfer-encoding", b"chunked"))
+    async with wire(house.port) as client:
+        await client.send(request(b"POST", CHAT, b"zz\r\n", headers))
+        answer = await client.response()
+        end = await client.reader.read()
+    await asyncio.sleep(0.05)  # the question's own task has looked for its body by then
+
+    assert (answer.status, end) == (400, b"")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_garbage_behind_a_running_answer_does_not_get_into_it(house: House) -> None:

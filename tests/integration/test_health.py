@@ -42,10 +42,10 @@ async def test_live_needs_nothing(house: House) -> None:
 
 
 async def test_ready_names_every_part(house: House) -> None:
-    """Worker, memories, sessions, journal, embedder, registry."""
+    """Worker, memories, sessions, journal, agenda, embedder, registry."""
     answer = await ask(house.port, b"GET", b"/health/ready", headers=())
 
-    parts = dict.fromkeys(["upstream", "memories", "sessions", "journal", "embedder", "registry"], "ok")
+    parts = dict.fromkeys(["upstream", "memories", "sessions", "journal", "agenda", "embedder", "registry"], "ok")
     assert (answer.status, answer.json()) == (200, {"status": "ok", "parts": parts})
 
 

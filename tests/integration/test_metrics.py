@@ -1,6 +1,7 @@
 """/metrics over the life of a gateway: what came of recalls, what workers cached and broke, what runs and how late."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import orjson
@@ -90,6 +91,24 @@ async def test_requests_in_flight_are_those_that_are_answered(house: House) -> N
         await until(lambda: house.gateway.services.telemetry.running == 0)
 
     assert (running, await number(house, "mneme_requests_in_flight")) == (1, 0)
+
+
+async def test_tasks_are_counted_and_go_with_what_they_were_for(house: House) -> None:
+    """More of them while answers go on, and as many as before when their clients have left."""
+    before = await number(house, "mneme_tasks")
+    house.worker.reply(*[Reply(headers=SSE, chunks=(event("so far"),), hang=True)] * 3)
+    async with AsyncExitStack() as stack:
+        for each in range(3):
+            client = await stack.enter_async_context(wire(house.port))
+            await client.send(said(f"Go on for ever, {each} times.", stream=True))
+            await client.head()
+        running = await number(house, "mneme_tasks")
+    await until(lambda: house.gateway.services.telemetry.running == 0)
+
+    assert running >= before + 3
+    async with asyncio.timeout(10):
+        while await number(house, "mneme_tasks") > before:
+            await asyncio.sleep(0.05)
 
 
 async def test_indexing_tells_its_lag_and_the_loop_its_delay(house: House) -> None:

@@ -47,7 +47,7 @@ class House:
         """As a session store."""
         return {chain: self.places[chain] for chain in chains if chain in self.places}
 
-    async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
+    async def place(self, scope: Scope, chain: str, placed: Placed, began: float | None = None) -> None:
         """As a session store."""
         self.places[chain] = placed
 

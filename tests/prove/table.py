@@ -1,6 +1,6 @@
 """What was found, as a table for people. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 _HEAD = (
@@ -45,18 +45,26 @@ class Row:
 
 def text(rows: Sequence[Row]) -> str:
     """In Markdown, as wide as it needs to be."""
-    lines = [_HEAD, *map(_cells, rows)]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
-    drawn = [" | ".join(_pad(cell, widths[at], at) for at, cell in enumerate(line)) for line in lines]
-    rule = "|".join("-" * (width + 1) + ("-" if at == 0 else ":") for at, width in enumerate(widths))
-    return "\n".join([f"| {drawn[0]} |", f"|{rule}|", *(f"| {line} |" for line in drawn[1:])])
+    return drawn(_HEAD, [*map(_cells, rows)])
+
+
+def drawn(head: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
+    """Any table in Markdown; the columns at `left` hold words, all others numbers."""
+    lines = [head, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
+    cells = [
+        [
+            cell.ljust(width) if at in left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in lines
+    ]
+    rule = "|".join("-" * (width + 1) + ("-" if at in left else ":") for at, width in enumerate(widths))
+    first, *others = (f"| {' | '.join(line)} |" for line in cells)
+    return "\n".join([first, f"|{rule}|", *others])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     counts = (row.turns, row.lost, row.twice, row.failed, row.leaked, row.excused, row.recalled)
     seconds = (row.slowest, row.harmed, row.recovered)
     return (row.title, *map(str, counts), *(f"{value:.1f} s" for value in seconds))
-
-
-def _pad(cell: str, width: int, place: int) -> str:
-    return cell.ljust(width) if place == 0 else cell.rjust(width)

@@ -85,7 +85,8 @@ class ModelMemories(Life):
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         """See the port."""
         await self.ping()
-        active = sorted((e for e in self._of(scope) if e.memory.status == "active"), key=lambda e: e.memory.id)
+        asked_about = [e for e in self._of(scope) if _asked_about(query, e.memory)]
+        active = sorted(asked_about, key=lambda e: e.memory.id)
         found: list[dict[str, float]] = [{} for _ in active]
         for name in ("turn", "near"):
             held = [entry.sparse[name] for entry in active]
@@ -114,6 +115,8 @@ class ModelMemories(Life):
         kind: str | None = None,
         pinned: bool | None = None,
         status: str | None = None,
+        policy: str | None = None,
+        before: float | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
@@ -124,6 +127,8 @@ class ModelMemories(Life):
             entry.memory
             for entry in self._of(scope)
             if all(value is None or getattr(entry.memory, name) == value for name, value in wanted.items())
+            and (before is None or entry.memory.at < before)
+            and (policy is None or (entry.memory.thought and entry.memory.thought.policy == policy))
         ]
         rest = [m for m in sorted(found, key=lambda m: m.id) if cursor is None or m.id > told(cursor)]
         return Page(tuple(rest[:limit]), f"after {rest[limit - 1].id}" if len(rest) > limit else None)
@@ -157,12 +162,21 @@ class ModelMemories(Life):
         names = [scope.user for scope, _ in self.rows if scope.tenant == tenant]
         return {name: names.count(name) for name in names}
 
+    async def tenants(self) -> list[str]:
+        """See the port."""
+        await self.ping()
+        return sorted({scope.tenant for scope, _ in self.rows})
+
     async def settled(self) -> None:
         """See the port."""
         await self.ping()
 
     def _of(self, scope: Scope) -> list[Entry]:
         return [entry for (where, _), entry in self.rows.items() if where == scope]
+
+
+def _asked_about(query: Query, memory: Memory) -> bool:
+    return memory.status == "active" if query.as_of is None else memory.at <= query.as_of
 
 
 def _of_times(query: Query, active: Sequence[Entry], found: Sequence[dict[str, float]]) -> list[int]:

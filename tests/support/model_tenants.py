@@ -57,6 +57,11 @@ class ModelRegistry(Life):
         await self.ping()
         return page([card for card in self.cards.values() if tenant in (None, card.tenant)], cursor, limit)
 
+    async def issued(self, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[bytes, KeyCard]]:
+        """See the port."""
+        await self.ping()
+        return page([(digest, self.cards[id]) for digest, id in self.digests.items()], cursor, limit)
+
     async def end(self, id: str, at: float) -> bool:
         """See the port."""
         await self.ping()

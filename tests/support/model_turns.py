@@ -1,13 +1,16 @@
 """SessionStore and Journal as plain dictionaries: what the adapters are compared with. Know no file."""
 
 import asyncio
+import time
+from ast import literal_eval
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from gateway.memory.records import Dead, Lag, Page, Placed, Scope, Trace, Turn
-from tests.support.model import Clock, Life, page
+from gateway.memory.records import Dead, Kept, Lag, Page, Placed, Scope, Trace, Turn
+from tests.support.model import Clock, Life, page, told
 
 
 @dataclass
@@ -17,16 +20,18 @@ class ModelSessions(Life):
     trace_limit: int = 1000
     turns: dict[tuple[Scope, str], Placed] = field(default_factory=dict)
     kept: dict[tuple[str, str], Trace] = field(default_factory=dict)
+    gone: dict[Scope, float] = field(default_factory=dict)
 
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
         """See the port."""
         await self.ping()
         return {chain: self.turns[scope, chain] for chain in chains if (scope, chain) in self.turns}
 
-    async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
+    async def place(self, scope: Scope, chain: str, placed: Placed, began: float | None = None) -> None:
         """See the port."""
         await self.ping()
-        self.turns[scope, chain] = placed
+        if not _outlived(self.gone, scope, began):
+            self.turns[scope, chain] = placed
 
     async def sessions(
         self, scope: Scope, *, cursor: str | None = None, limit: int = 50
@@ -48,9 +53,16 @@ class ModelSessions(Life):
         found = [placed for _, _, placed in sorted(own, key=lambda row: row[:2]) if placed.session == session]
         return page(found, cursor, limit)
 
-    async def trace(self, trace: Trace) -> None:
+    async def chained(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[str, Placed]]:
         """See the port."""
         await self.ping()
+        return page(sorted((chain, p) for (where, chain), p in self.turns.items() if where == scope), cursor, limit)
+
+    async def trace(self, trace: Trace, began: float | None = None) -> None:
+        """See the port."""
+        await self.ping()
+        if _outlived(self.gone, trace.scope, began):
+            return
         self.kept[trace.scope.tenant, trace.id] = trace
         own = [key for key in self.kept if key[0] == trace.scope.tenant]
         for key in own[: max(len(own) - self.trace_limit, 0)]:
@@ -83,6 +95,21 @@ class ModelSessions(Life):
             elif trace.scope == scope and left != trace.hits:
                 self.kept[name] = replace(trace, hits=left, injected="")
 
+    async def users(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> Page[str]:
+        """See the port."""
+        await self.ping()
+        owners = {key[0] for key in self.turns} | {trace.scope for trace in self.kept.values()}
+        after = None if cursor is None else told(cursor)
+        rest = sorted(s.user for s in owners if s.tenant == tenant and (after is None or s.user > after))
+        return Page(tuple(rest[:limit]), f"after {rest[limit - 1]}" if len(rest) > limit else None)
+
+    async def expire(self, scope: Scope, before: float) -> int:
+        """See the port."""
+        held = await self.count(scope)
+        self.turns = {k: placed for k, placed in self.turns.items() if k[0] != scope or placed.at >= before}
+        self.kept = {name: trace for name, trace in self.kept.items() if trace.scope != scope or trace.at >= before}
+        return held - await self.count(scope)
+
     async def count(self, scope: Scope) -> int:
         """See the port."""
         await self.ping()
@@ -91,6 +118,7 @@ class ModelSessions(Life):
 
     async def forget(self, scope: Scope) -> int:
         """See the port."""
+        self.gone[scope] = time.monotonic()
         held = await self.count(scope)
         self.turns = {key: value for key, value in self.turns.items() if key[0] != scope}
         self.kept = {key: trace for key, trace in self.kept.items() if trace.scope != scope}
@@ -101,7 +129,7 @@ class ModelSessions(Life):
 class _Row:
     turn: Turn
     since: float
-    state: str = "pending"
+    state: Literal["pending", "done", "dead"] = "pending"
     revision: int = 1
     attempts: int = 0
     due: float = 0.0
@@ -117,11 +145,14 @@ class ModelJournal(Life):
     claimed: dict[int, int] = field(default_factory=dict)
     holders: Counter[Scope] = field(default_factory=Counter)
     held: set[Scope] = field(default_factory=set)
+    gone: dict[Scope, float] = field(default_factory=dict)
     last: int = 0
 
-    async def append(self, turn: Turn) -> int:
+    async def append(self, turn: Turn, began: float | None = None) -> int:
         """See the port."""
         await self.ping()
+        if _outlived(self.gone, turn.scope, began):
+            return 0
         old = self.rows.get((turn.scope, turn.id))
         self.last += old is None
         new = _Row(replace(turn, seq=old.turn.seq if old else self.last), self.clock())
@@ -188,6 +219,34 @@ class ModelJournal(Life):
         await self.ping()
         return [self.rows[scope, id].turn for id in dict.fromkeys(ids) if (scope, id) in self.rows]
 
+    async def scopes(self, *, tenant: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[Scope]:
+        """See the port."""
+        await self.ping()
+        after = () if cursor is None else literal_eval(told(cursor))
+        names = {(s.tenant, s.user) for s, _ in self.rows if tenant in (None, s.tenant)}
+        rest = sorted(name for name in names if name > after)
+        next_page = f"after {rest[limit - 1]!r}" if len(rest) > limit else None
+        return Page(tuple(Scope(*name) for name in rest[:limit]), next_page)
+
+    async def kept(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[Kept]:
+        """See the port."""
+        await self.ping()
+        own = [row for row in self._in("pending", "done", "dead") if row.turn.scope == scope]
+        return page([Kept(row.turn, row.state, row.error, row.attempts) for row in own], cursor, limit)
+
+    async def put_back(self, scope: Scope, kept: Sequence[Kept]) -> None:
+        """See the port."""
+        await self.ping()
+        for each in kept:
+            if (scope, each.turn.id) in self.rows:
+                continue
+            taken = each.turn.seq < 1 or any(row.turn.seq == each.turn.seq for row in self.rows.values())
+            seq = self.last + 1 if taken else each.turn.seq
+            self.last = max(self.last, seq)
+            turn = replace(each.turn, scope=scope, seq=seq)
+            row = _Row(turn, self.clock(), each.state, attempts=each.attempts, error=each.error)
+            self.rows[scope, turn.id] = row
+
     async def dead(self, *, cursor: str | None = None, limit: int = 50) -> Page[Dead]:
         """See the port."""
         await self.ping()
@@ -218,8 +277,14 @@ class ModelJournal(Life):
         await self.ping()
         return len([id for id in set(ids) if self.rows.pop((scope, id), None)])
 
+    async def expire(self, scope: Scope, before: float, *, sparing: Collection[str] = ()) -> int:
+        """See the port."""
+        old = [row.turn for row in self._in("done") if row.turn.scope == scope and row.turn.at < before]
+        return await self.erase(scope, [turn.id for turn in old if turn.id not in sparing])
+
     async def forget(self, scope: Scope) -> int:
         """See the port."""
+        self.gone[scope] = time.monotonic()
         return await self.erase(scope, [id for where, id in self.rows if where == scope])
 
     def _in(self, *states: str) -> list[_Row]:
@@ -229,3 +294,7 @@ class ModelJournal(Life):
         revision = self.claimed.pop(turn.seq, 0)
         row = self.rows.get((turn.scope, turn.id))
         return row if row and row.state == "pending" and row.revision == revision else None
+
+
+def _outlived(gone: dict[Scope, float], scope: Scope, began: float | None) -> bool:
+    return began is not None and scope in gone and began <= gone[scope]

@@ -1,7 +1,7 @@
 """One collection of the stand-in server: Qdrant's own engine in this process, asked in the words of a request that came
 over the wire. Knows only the requests that Mneme sends; anything else fails loudly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ class Held:
         (self._path / f"index-{request.field_name}").write_bytes(request.SerializeToString())
         self.indexes[request.field_name] = request
 
+    def note(self, metadata: Mapping[str, grpc.Value]) -> None:
+        """Merged into what was noted before."""
+        for key, value in metadata.items():
+            self.made.metadata[key].CopyFrom(value)
+        (self._path / "made").write_bytes(self.made.SerializeToString())
+
     def add_key(self, key: str) -> None:
         """A shard of its own; here all are one."""
         (self._path / f"key-{key}").touch()
@@ -77,7 +83,8 @@ class Held:
 
     def facet(self, request: grpc.FacetCounts) -> list[Any]:
         """Values and how often they occur."""
-        asked = edge.FacetRequest(request.key, limit=request.limit, exact=True, filter=_filter(request.filter))
+        only = _filter(request.filter) if request.HasField("filter") else None
+        asked = edge.FacetRequest(request.key, limit=request.limit, exact=True, filter=only)
         return list(self._shard.facet(asked).hits)
 
     def close(self) -> None:

@@ -60,6 +60,10 @@ class Node:
         """Whether there is one."""
         return name in self._held
 
+    def names(self) -> list[str]:
+        """Of all that there are."""
+        return [*self._held]
+
     def drop(self, name: str) -> None:
         """Without a trace."""
         self.held(name).close()
@@ -113,6 +117,17 @@ class Collections(wire.CollectionsServicer):
     async def Create(self, request: Any, _context: Any) -> Any:
         """As asked."""
         await self._node.write(lambda: self._node.create(request))
+        return wire.CollectionOperationResponse(result=True)
+
+    async def List(self, _request: Any, _context: Any) -> Any:
+        """Their names."""
+        told = [wire.CollectionDescription(name=name) for name in self._node.names()]
+        return wire.ListCollectionsResponse(collections=told)
+
+    async def Update(self, request: Any, _context: Any) -> Any:
+        """What is noted on one; the rest stays as it was made."""
+        held = self._node.held(request.collection_name)
+        await self._node.write(lambda: held.note(request.metadata))
         return wire.CollectionOperationResponse(result=True)
 
     async def Delete(self, request: Any, _context: Any) -> Any:
@@ -211,8 +226,10 @@ class Points(wire.PointsServicer):
         return wire.CountResponse(result=wire.CountResult(count=count))
 
     async def Facet(self, request: Any, _context: Any) -> Any:
-        """Values of a field."""
-        held = self._collection(request)
+        """Values of a field. A read that names no shard goes to all of them."""
+        held = self._node.held(request.collection_name)
+        if request.HasField("filter"):
+            _check_key(held, request)
         hits = await self._node.read(lambda: held.facet(request))
         told = [wire.FacetHit(value=wire.FacetValue(string_value=str(hit.value)), count=hit.count) for hit in hits]
         return wire.FacetResponse(hits=told)

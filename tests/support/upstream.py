@@ -28,7 +28,8 @@ class Received:
 class Reply:
     """What to answer. `chunks` go out one by one, `pause` seconds before each; a single chunk without `chunked` gets a
     content-length. `wait` seconds pass before the head. `drop` cuts the connection after the chunks; `hang` leaves it
-    open and silent. `raw` is sent as it stands, in place of head and chunks."""
+    open and silent. `held` keeps the last chunk back until it is set. `raw` is sent as it stands, in place of head and
+    chunks."""
 
     status: int = 200
     headers: Headers = JSON
@@ -38,6 +39,7 @@ class Reply:
     wait: float = 0.0
     drop: bool = False
     hang: bool = False
+    held: asyncio.Event | None = None
     raw: bytes = b""
 
 
@@ -157,8 +159,10 @@ async def _answer(writer: asyncio.StreamWriter, reply: Reply) -> None:
     head = [b"HTTP/1.1 %d X" % reply.status, *(name + b": " + value for name, value in reply.headers)]
     head.append(b"transfer-encoding: chunked" if chunked else b"content-length: %d" % len(reply.chunks[0]))
     writer.write(b"\r\n".join(head) + b"\r\n\r\n")
-    for chunk in reply.chunks:
+    for left, chunk in zip(range(len(reply.chunks), 0, -1), reply.chunks, strict=True):
         await asyncio.sleep(reply.pause)
+        if reply.held and left == 1:
+            await reply.held.wait()
         writer.write(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunked else chunk)
         await writer.drain()
     if reply.hang:

@@ -175,7 +175,9 @@ def test_an_endless_id_is_refused(headers: dict[bytes, bytes], fields: dict[str,
         ({"at": "2023-11-14T22:13:20"}, Options(at=1.7e9)),
         ({"at": "2023-11-14T23:13:20+01:00"}, Options(at=1.7e9)),
         ({"at": "1969-12-31"}, Options(at=-86400.0)),
-        ({"policy": None, "tokens": None, "at": None}, Options()),
+        ({"as_of": 1700000000}, Options(as_of=1.7e9)),
+        ({"at": 1700000000, "as_of": "2023-11-14T22:13:19"}, Options(at=1.7e9, as_of=1.7e9 - 1)),
+        ({"policy": None, "tokens": None, "at": None, "as_of": None}, Options()),
     ],
 )
 def test_options_are_read(memory: Any, options: Options) -> None:
@@ -199,6 +201,8 @@ def test_options_are_read(memory: Any, options: Options) -> None:
         ({"at": 1e12}, "memory.at"),
         ({"at": True}, "memory.at"),
         ({"at": []}, "memory.at"),
+        ({"as_of": "yesterday"}, "memory.as_of"),
+        ({"as_of": True}, "memory.as_of"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(memory: Any, param: str) -> None:

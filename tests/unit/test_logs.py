@@ -3,6 +3,7 @@
 import contextvars
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from gateway.errors import MemoryUnavailable
 from gateway.logs import STYLES, Json, Marks, marks, told
+from tests.support.gateway import ROOT
 
 SAID = "canary text"
 
@@ -114,3 +116,13 @@ def test_json_is_one_line_whatever_is_in_it() -> None:
 
     assert "\n" not in line
     assert json.loads(line)["event"] == "a\nb \ud83d"
+
+
+def test_questions_of_our_own_have_no_line_each() -> None:
+    """The client that asks them would tell every URL."""
+    said = "logging.getLogger('httpx').info('GET'); logging.getLogger('ours').info('said')"
+    code = f"import logging; from gateway import logs; logs.start(logging.INFO, 'text'); {said}"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert ended.stderr.split()[-2:] == ["ours:", "said"]
+    assert "GET" not in ended.stderr

@@ -42,6 +42,64 @@ def test_an_embedder_over_http_needs_its_address_and_model(given: dict[str, Any]
         settings(embedder="http", **given)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"next_embedder": "minilm"}, "the same as MNEME_EMBEDDER"),
+        ({"next_embedder": "http"}, "MNEME_NEXT_EMBEDDER_URL and MNEME_NEXT_EMBEDDER_MODEL"),
+        ({"next_embedder": "http", "next_embedder_url": "http://e/v1"}, "MNEME_NEXT_EMBEDDER_MODEL"),
+        ({"next_embedder_url": "http://e/v1"}, "need MNEME_NEXT_EMBEDDER"),
+        ({"next_embedder_model": "m"}, "need MNEME_NEXT_EMBEDDER"),
+        (
+            {
+                "embedder": "http",
+                "embedder_url": "http://e/v1",
+                "embedder_model": "m",
+                "next_embedder": "http",
+                "next_embedder_url": "http://another/v1",
+                "next_embedder_model": "m",
+            },
+            "the same as MNEME_EMBEDDER",
+        ),
+    ],
+)
+def test_a_second_embedder_is_another_one_and_whole(given: dict[str, Any], said: str) -> None:
+    """Two of a kind have different models; what is left over of one refuses to start."""
+    with pytest.raises(ValidationError, match=said):
+        settings(**given)
+
+
+def test_memories_may_move_between_two_models_of_one_endpoint() -> None:
+    """Each has its own address and name."""
+    first = {"embedder": "http", "embedder_url": "http://e/v1", "embedder_model": "m"}
+
+    assert settings(**first, next_embedder="http", next_embedder_url="http://e/v1", next_embedder_model="n")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"reflect_url": "http://r/v1"}, "need MNEME_REFLECT_MODEL"),
+        ({"reflect_key": "k"}, "need MNEME_REFLECT_MODEL"),
+        ({"reflect_model": "m"}, "MNEME_REFLECT_MODEL needs MNEME_REFLECT_URL or MNEME_UPSTREAM"),
+        ({"reflect_model": "m", "reflect_key": "k", "upstream": "http://u/v1"}, "MNEME_REFLECT_KEY is for"),
+        ({"reflect_model": "m", "reflect_url": "r:8000"}, "MNEME_REFLECT_URL must start with http"),
+        ({"vision_url": "http://v/v1"}, "need MNEME_VISION_MODEL"),
+        ({"vision_key": "k"}, "need MNEME_VISION_MODEL"),
+        ({"vision_model": "m"}, "MNEME_VISION_MODEL needs MNEME_VISION_URL or MNEME_UPSTREAM"),
+        ({"vision_model": "m", "vision_key": "k", "upstream": "http://u/v1"}, "MNEME_VISION_KEY is for"),
+        ({"vision_model": "m", "vision_url": "v:8000"}, "MNEME_VISION_URL must start with http"),
+        ({"reflect_turns": 0}, "reflect_turns"),
+        ({"reflect_idle": -1}, "reflect_idle"),
+        ({"reflect_calls": -1}, "reflect_calls"),
+    ],
+)
+def test_a_model_to_think_with_is_named_whole(given: dict[str, Any], said: str) -> None:
+    """With its address, or that of the worker; what is left over of one refuses to start."""
+    with pytest.raises(ValidationError, match=said):
+        settings(**given)
+
+
 @pytest.mark.parametrize("upstream", ["", "http://a/v1", "http://a/v1, https://b/v1", "dns+http://a:8000/v1"])
 def test_an_upstream_may_have_replicas(upstream: str) -> None:
     """Several addresses with commas between them, or a name for all of them."""
@@ -88,7 +146,15 @@ def test_secrets_are_not_shown() -> None:
     """Not in a log line, not in a traceback."""
     shown = repr(
         settings(
-            keys="hunter2:t", admin_key="hunter3", upstream_key="hunter4", embedder_key="hunter5", workers="hunter6"
+            keys="hunter2:t",
+            admin_key="hunter3",
+            upstream_key="hunter4",
+            embedder_key="hunter5",
+            workers="hunter6",
+            next_embedder_key="hunter7",
+            reflect_model="m",
+            reflect_url="http://r/v1",
+            reflect_key="hunter8",
         )
     )
 

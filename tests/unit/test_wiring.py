@@ -14,6 +14,7 @@ from gateway.wiring import open_services
     [
         ({"policy": "telepathy"}, "MNEME_POLICY=telepathy .* none, verbatim"),
         ({"embedder": "magic"}, "MNEME_EMBEDDER=magic .* minilm, http"),
+        ({"next_embedder": "magic"}, "MNEME_NEXT_EMBEDDER=magic .* minilm, http"),
         ({"workers": '{"a": {}}'}, "MNEME_WORKERS: 'a' needs a url"),
     ],
 )

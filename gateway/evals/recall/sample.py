@@ -18,6 +18,7 @@ _IDS = uuid.UUID("6f2a3c52-0c0b-4b53-9d5a-3f2d1c6c9a10")
 class Question:
     """`gold` has the ids of the turns (or memories) that hold the answer, `sessions` their sessions; both are empty for
     a question that nothing answers. `at` is when it is asked, in seconds since the epoch; 0 if the file does not say.
+    `answer` is the file's own one: "" where there is none to be had, None where the file tells none.
     """
 
     text: str
@@ -25,6 +26,7 @@ class Question:
     gold: tuple[str, ...]
     sessions: tuple[str, ...]
     at: float = 0.0
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

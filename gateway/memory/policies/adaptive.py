@@ -5,66 +5,28 @@ always like it in meaning or in words. Never knows a store: that it sees everyth
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from gateway.memory import block
 from gateway.memory.budget import tokens
 from gateway.memory.policies.changes import settle
 from gateway.memory.policies.verbatim import Verbatim
-from gateway.memory.records import Candidate, Hit, Memory, Times, Turn
-from gateway.memory.words import Words
+from gateway.memory.records import Candidate, Hit
 
 
 @dataclass(frozen=True, slots=True)
-class Adaptive:
-    """The whole history while it is small; what helps of it later."""
+class Adaptive(Verbatim):
+    """The whole history while it is small; what helps of it later. A scope with fewer memories than `width` comes back
+    whole, because likeness in meaning finds them all."""
 
     name: str = "adaptive"
-    verbatim: Verbatim = field(default_factory=Verbatim)
     # Where a history of short turns reaches `width` too; two turns of a conversation take it by the default budget.
     # Told the first 48 turns of LoCoMo's conversations, verbatim loses evidence that this keeps (docs/recall.md).
     whole_tokens: int = 2200
 
-    @classmethod
-    def over(cls, words: Words) -> "Adaptive":
-        """As it comes."""
-        return cls(verbatim=Verbatim.over(words))
-
-    @property
-    def keeps(self) -> bool:
-        """As verbatim."""
-        return self.verbatim.keeps
-
-    @property
-    def width(self) -> int:
-        """As verbatim. A scope with fewer memories comes back whole, because likeness in meaning finds them all."""
-        return self.verbatim.width
-
-    @property
-    def radius(self) -> int:
-        """As verbatim."""
-        return self.verbatim.radius
-
-    @property
-    def blend(self) -> tuple[float, ...]:
-        """As verbatim."""
-        return self.verbatim.blend
-
-    def keep(self, turn: Turn) -> tuple[Memory, ...]:
-        """As verbatim, so that a user may go from one to the other."""
-        return self.verbatim.keep(turn)
-
-    def near(self, memory: Memory, before: Sequence[Memory], after: Sequence[Memory]) -> str:
-        """As verbatim."""
-        return self.verbatim.near(memory, before, after)
-
-    def times(self, question: str, now: float) -> Times:
-        """As verbatim."""
-        return self.verbatim.times(question, now)
-
     def rank(self, question: str, candidates: Sequence[Candidate], now: float) -> list[Hit]:
         """In verbatim's order; of a small history everything that tells something enters, whatever is asked."""
-        hits = self.verbatim.rank(question, candidates, now)
+        hits = Verbatim.rank(self, question, candidates, now)
         return settle([replace(hit, dropped="") for hit in hits]) if self._small(candidates) else hits
 
     def _small(self, candidates: Sequence[Candidate]) -> bool:

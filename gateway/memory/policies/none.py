@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from gateway.memory.policies.base import Study
 from gateway.memory.records import Candidate, Hit, Memory, Times, Turn
+from gateway.memory.reflections import Operation
 from gateway.memory.words import Words
 
 
@@ -14,6 +16,8 @@ class Nothing:
 
     name: str = "none"
     keeps: bool = False
+    thinks: bool = False
+    follows: float = 0.0
     width: int = 0
     radius: int = 0
     blend: tuple[float, ...] = (1.0,)
@@ -24,6 +28,10 @@ class Nothing:
         return cls()
 
     def keep(self, turn: Turn) -> tuple[Memory, ...]:
+        """Nothing."""
+        return ()
+
+    async def reflect(self, turns: Sequence[Turn], study: Study) -> Sequence[Operation]:
         """Nothing."""
         return ()
 

@@ -8,14 +8,17 @@ with what the texts show; its gate keeps silent when a question has nothing to d
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from gateway.memory.derived import Derived
+from gateway.memory.policies.base import Study
 from gateway.memory.policies.changes import settle
 from gateway.memory.policies.pieces import pieces
 from gateway.memory.policies.ranker import Weights, judge
 from gateway.memory.policies.ranker.moments import wanted
 from gateway.memory.policies.ranker.texts import Told, told
 from gateway.memory.records import Candidate, Hit, Memory, Times, Turn
+from gateway.memory.reflections import Operation
 from gateway.memory.words import Words
 
 
@@ -25,6 +28,8 @@ class Verbatim:
 
     name: str = "verbatim"
     keeps: bool = True
+    thinks: bool = False
+    follows: float = 0.0
     width: int = 60
     radius: int = 2
     blend: tuple[float, ...] = (2.0, 1.0, 0.5)
@@ -37,7 +42,7 @@ class Verbatim:
         object.__setattr__(self, "_read", Derived(lambda memory: told(memory.text, self.words)))
 
     @classmethod
-    def over(cls, words: Words) -> "Verbatim":
+    def over(cls, words: Words) -> Self:
         """As it comes."""
         return cls(words=words)
 
@@ -59,6 +64,10 @@ class Verbatim:
             )
             for i, text in enumerate(texts)
         )
+
+    async def reflect(self, turns: Sequence[Turn], study: Study) -> Sequence[Operation]:
+        """Nothing."""
+        return ()
 
     def near(self, memory: Memory, before: Sequence[Memory], after: Sequence[Memory]) -> str:
         """The turns around it in the order they were said; its own reply, but not those of others."""

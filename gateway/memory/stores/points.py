@@ -17,7 +17,7 @@ from gateway.memory.stores.codec import Codec
 
 PointId = uuid.UUID | int | str
 BODY = "body"
-INDEXED_WORDS = ("scope", "tenant", "user", "session", "status", "kind")
+INDEXED_WORDS = ("scope", "tenant", "user", "session", "status", "kind", "policy")
 INDEXED_NUMBERS = ("seq", "pinned")
 
 _POINTS = uuid.UUID("6d6e656d-6500-4000-8000-706f696e7400")
@@ -57,6 +57,7 @@ def to_payload(memory: Memory) -> dict[str, Any]:
         "session": word(memory.session),
         "status": memory.status,
         "kind": memory.kind,
+        "policy": word(memory.thought.policy) if memory.thought else "",
         "pinned": int(memory.pinned),  # the engine's match takes True for the integer 1
         "seq": memory.seq,
         "at": memory.at if math.isfinite(memory.at) else 0.0,

@@ -47,11 +47,21 @@ class Traced:
         kind: str | None = None,
         pinned: bool | None = None,
         status: str | None = None,
+        policy: str | None = None,
+        before: float | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
         return await self._store.browse(
-            scope, session=session, kind=kind, pinned=pinned, status=status, cursor=cursor, limit=limit
+            scope,
+            session=session,
+            kind=kind,
+            pinned=pinned,
+            status=status,
+            policy=policy,
+            before=before,
+            cursor=cursor,
+            limit=limit,
         )
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
@@ -74,6 +84,9 @@ class Traced:
 
     async def users(self, tenant: str) -> dict[str, int]:
         return await self._store.users(tenant)
+
+    async def tenants(self) -> list[str]:
+        return await self._store.tenants()
 
     async def settled(self) -> None:
         await self._store.settled()

@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 
 from gateway.routes.admin.about import router as about
 from gateway.routes.admin.audit import router as audit
+from gateway.routes.admin.backup import router as backup
 from gateway.routes.admin.forget import router as forget
 from gateway.routes.admin.journal import router as journal
 from gateway.routes.admin.keys import router as keys
@@ -16,9 +17,11 @@ from gateway.routes.admin.memories import router as memories
 from gateway.routes.admin.models import Refusal
 from gateway.routes.admin.people import router as people
 from gateway.routes.admin.recall import router as recall
+from gateway.routes.admin.reflections import router as reflections
 from gateway.routes.admin.tenants import router as tenants
 from gateway.routes.admin.traces import router as traces
 from gateway.routes.admin.transfer import router as transfer
+from gateway.routes.admin.watches import router as watches
 from gateway.routes.admin.workers import router as workers
 
 # Only for the API's description: a key is checked at the door, before a body is read.
@@ -29,5 +32,6 @@ admin = APIRouter(
     dependencies=[Depends(_documented)],
     responses={"4XX": {"model": Refusal, "description": "The caller can mend it; the message says how."}},
 )
-for room in (memories, transfer, people, forget, journal, traces, recall, about, workers, tenants, keys, audit):
+rooms = (memories, transfer, people, forget, journal, traces, recall, reflections, about, workers, tenants, keys)
+for room in (*rooms, watches, audit, backup):
     admin.include_router(room)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import platform
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -9,7 +10,6 @@ from fastapi import APIRouter, Response
 
 from gateway import __version__
 from gateway.memory.policies.base import Policy
-from gateway.memory.ports import MemoryStore
 from gateway.routes.admin.door import Guarded
 from gateway.routes.admin.examples import LAG, shown
 from gateway.routes.admin.models import Policies, Stats
@@ -26,8 +26,9 @@ _POLICY = {
     "knobs": [{"name": "width", "type": "int", "value": 60}],
 }
 _STATS = {
-    "tenants": [{"tenant": "acme", "users": 3, "memories": 1200}],
+    "tenants": [{"tenant": "acme", "users": 3, "memories": 1200, "spent": {"calls": 40, "tokens": 31_000}}],
     "journal": LAG,
+    "due": 5,
     "embedder": {"identity": "all-MiniLM-L6-v2", "dimension": 384},
     "policy": "verbatim",
     "versions": {"mneme": "0.1.0", "python": "3.11.7", "fastapi": "0.165.0"},
@@ -43,12 +44,14 @@ async def list_policies(services: Served) -> Response:
 
 @router.get("/stats", response_model=Stats, responses=shown(_STATS))
 async def stats(services: Served) -> Response:
-    """Counts per tenant, of those made here the first two hundred; the journal's state, and what runs."""
+    """Counts per tenant, of those made here the first two hundred, and what their reflection asked of a model today
+    (UTC); the journal's state, how many turns are to be thought about, and what runs."""
     embedder = services.embedder
     return answer(
         {
-            "tenants": [await _tenant(services.memories, tenant) for tenant in await _tenants(services)],
+            "tenants": [await _tenant(services, tenant) for tenant in await _tenants(services)],
             "journal": await services.journal.lag(),
+            "due": await services.reviser.agenda.waiting(),
             "embedder": {"identity": embedder.identity, "dimension": embedder.dimension},
             "policy": services.story.default_policy,
             "versions": {"mneme": __version__, "python": platform.python_version(), "fastapi": version("fastapi")},
@@ -61,9 +64,11 @@ async def _tenants(services: Services) -> list[str]:
     return sorted({*services.ring.static.tenants(), *(tenant.name for tenant in made.items)})
 
 
-async def _tenant(memories: MemoryStore, tenant: str) -> dict[str, Any]:
-    users = await memories.users(tenant)
-    return {"tenant": tenant, "users": len(users), "memories": sum(users.values())}
+async def _tenant(services: Services, tenant: str) -> dict[str, Any]:
+    users = await services.memories.users(tenant)
+    today = datetime.fromtimestamp(services.clock(), UTC).date().isoformat()
+    spent = await services.reviser.agenda.spent(tenant, today)
+    return {"tenant": tenant, "users": len(users), "memories": sum(users.values()), "spent": spent}
 
 
 def _card(policy: Policy, default: bool) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.memory.records import Dead, Former, Hit, Lag, Memory, Placed, Scope, Trace, Turn
+from gateway.memory.records import Dead, Hit, Lag, Memory, Placed, Scope, Trace, Turn
+from gateway.memory.reflections import Reflection
+from gateway.memory.thoughts import Former, Thought
 
 _ADA = Scope("acme", "ada")
 _TURN_ID = "0d5c2a52-7a53-5a5e-9d36-0b6a8d6f5a11"
@@ -38,6 +40,39 @@ MEMORY = Memory(
 HIT = Hit(MEMORY, 3.1416, {"dense_turn": 0.71, "bm25_turn": 4.2})
 PLACED = Placed("beekeeping", _TURN_ID, at=_AT)
 DEAD = Dead(TURN, 5, "The embedder failed.")
+FACT = Memory(
+    id="9b1de3a4-8f0e-5c7b-9d42-2f6f0a1c7e55",
+    scope=_ADA,
+    session="beekeeping",
+    text="Ada's sister keeps bees in Riga.",
+    kind="fact",
+    at=_AT,
+    updated=_AT + 90,
+    sources=(_TURN_ID,),
+    thought=Thought("tim", "c6a5f1b2-3d4e-4f60-8a7b-9c0d1e2f3a4b", tags=("Ada",)),
+)
+WATCH = Memory(
+    id="7c7a3f0e-2b7e-5f0e-8c55-3a9b0d6e4f21",
+    scope=_ADA,
+    session="",
+    text="Tell me when Ada's hive is sold.",
+    kind="watch",
+    at=_AT,
+    updated=_AT,
+    sources=(_TURN_ID,),
+    thought=Thought(""),
+)
+REFLECTION = Reflection(
+    id="c6a5f1b2-3d4e-4f60-8a7b-9c0d1e2f3a4b",
+    policy="tim",
+    at=_AT + 90,
+    turns=(_TURN_ID,),
+    after=(FACT,),
+    refused=("forget: not made by this policy",),
+    state="applied",
+    calls=1,
+    tokens=512,
+)
 LAG = Lag(pending=2, dead=1, oldest=0.4)
 TRACE = Trace(
     id=TURN.trace,
@@ -59,8 +94,8 @@ CERTIFICATE = {
     "tenant": "acme",
     "user": "ada",
     "at": _AT,
-    "erased": {"turns": 12, "memories": 12, "sessions": 31, "kv": 2},
-    "remains": {"turns": 0, "memories": 0, "sessions": 0},
+    "erased": {"turns": 12, "memories": 12, "sessions": 31, "thoughts": 14, "kv": 2},
+    "remains": {"turns": 0, "memories": 0, "sessions": 0, "thoughts": 0},
     "signature": "n0t-a-r3al-s1gnature-n0t-a-r3al-s1gnature-0",
 }
 

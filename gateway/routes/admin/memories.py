@@ -1,5 +1,7 @@
 """/admin/memories: list, search, read, write, edit, delete. Another user's id is as unknown as one that never was."""
 
+import asyncio
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,9 +12,11 @@ from fastapi import APIRouter, Body, Header, Query, Response
 from gateway.admit import instant
 from gateway.errors import BadRequest, NotFound, StaleEdit, UnguardedEdit
 from gateway.memory.records import Kind, Memory, Page, Scope, Status
+from gateway.memory.versions import Run, difference, text_at
 from gateway.routes.admin.door import Guarded
 from gateway.routes.admin.examples import HIT, MEMORY, TURN, shown
 from gateway.routes.admin.models import Deleted, Edit, Found, History, NewNote, Provenance, Selection
+from gateway.routes.admin.reflection_shapes import Difference
 from gateway.routes.admin.render import answer, etag, versioned
 from gateway.routes.admin.whose import Cursor, Id, Limit, Served, Whose
 from gateway.services import Services
@@ -32,12 +36,13 @@ async def list_memories(
     kind: Kind | None = None,
     pinned: bool | None = None,
     status: Status | None = None,
+    policy: Annotated[str | None, Query(min_length=1, max_length=512, description="What it made of turns.")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
     """Memories of a user that match every filter given, in id order. What the writer has not indexed yet is missing."""
     page = await services.memories.browse(
-        scope, session=session, kind=kind, pinned=pinned, status=status, cursor=cursor, limit=limit
+        scope, session=session, kind=kind, pinned=pinned, status=status, policy=policy, cursor=cursor, limit=limit
     )
     return answer(page)
 
@@ -49,13 +54,15 @@ async def search_memories(
     q: Annotated[str, Query(min_length=1, max_length=8192, description="The question.", examples=["Where?"])],
     k: Annotated[int, Query(ge=1, le=200, description="Hits to show, best first.")] = 10,
     policy: Annotated[str | None, Query(description="A memory policy; the default one when left out.")] = None,
+    as_of: Annotated[str | None, Query(max_length=64, description="What was believed then.")] = None,
 ) -> Response:
-    """What recall finds for a question, with each signal's score, and why a hit would not enter a prompt."""
+    """What recall finds for a question, with each signal's score, and why a hit would not enter a prompt. `as_of` (ISO
+    8601, or seconds since 1970) asks for what was believed then."""
     name = policy or services.story.default_policy
     if name not in services.policies:
         raise BadRequest(f"'policy' must be one of {', '.join(sorted(services.policies))}.", param="policy")
     recaller = services.story.rememberer.recaller
-    recall = await recaller.recall(services.policies[name], scope, q, services.clock())
+    recall = await recaller.recall(services.policies[name], scope, q, services.clock(), _moment(as_of))
     return answer({"policy": name, "hits": recall.hits[:k]})
 
 
@@ -134,6 +141,28 @@ async def memory_history(services: Served, scope: Whose, id: str) -> Response:
     return answer({"id": id, "versions": [*memory.former, current]})
 
 
+_RUNS = difference(MEMORY.former[0].text, MEMORY.text)
+
+
+@router.get(
+    "/memories/{id}/diff",
+    response_model=Difference,
+    responses=shown({"id": MEMORY.id, "former": 1, "latter": 2, "runs": _RUNS}),
+)
+async def memory_difference(
+    services: Served,
+    scope: Whose,
+    id: str,
+    former: Annotated[int, Query(alias="from", ge=1, description="A version, as the history numbers them.")],
+    latter: Annotated[int | None, Query(alias="to", ge=1, description="Another; the current one if left out.")] = None,
+) -> Response:
+    """What changed between two versions of a memory: runs of words in both, in the first alone, in the second alone."""
+    memory = await _one(services, scope, id)
+    end = memory.version if latter is None else latter
+    runs = await asyncio.to_thread(_runs, memory, former, end)
+    return answer({"id": id, "former": former, "latter": end, "runs": runs})
+
+
 @router.get(
     "/memories/{id}/provenance",
     response_model=Provenance,
@@ -152,6 +181,20 @@ async def _one(services: Services, scope: Scope, id: str) -> Memory:
     if not found:
         raise _unknown()
     return found[0]
+
+
+def _runs(memory: Memory, former: int, latter: int) -> tuple[Run, ...]:
+    old, new = text_at(memory, former), text_at(memory, latter)
+    if old is None or new is None:
+        missing = "from" if old is None else "to"
+        raise NotFound("Nothing is known of such a version of the memory.", param=missing)
+    return difference(old, new)
+
+
+def _moment(as_of: str | None) -> float | None:
+    """A query has no numbers, so what looks like one is seconds."""
+    plain = as_of is not None and re.fullmatch(r"\d+(\.\d+)?", as_of)
+    return instant(float(as_of) if as_of and plain else as_of, "as_of")
 
 
 def _unknown() -> NotFound:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat
 
 from gateway.memory.records import Hit, Lag, Memory, Placed, Status, Turn
+from gateway.memory.reflections import Spent
 
 LONGEST_TEXT = 32_768
 _MOST_IDS = 1000
@@ -239,11 +240,12 @@ class Embedding(Shape):
 
 
 class TenantStats(Shape):
-    """Users with memories, and their memories."""
+    """Users with memories, their memories, and what reflection asked of a model today."""
 
     tenant: str
     users: int
     memories: int
+    spent: Spent
 
 
 class Stats(Shape):
@@ -251,6 +253,7 @@ class Stats(Shape):
 
     tenants: list[TenantStats]
     journal: Lag
+    due: int
     embedder: Embedding
     policy: str
     versions: dict[str, str]

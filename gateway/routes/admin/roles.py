@@ -1,7 +1,8 @@
 """Who may do what under /admin, on one screen. A route that does not stand here cannot be built.
 
-`read` looks, `write` also keeps and edits notes and memories, `operator` also forgets, takes out, brings in, replays,
-drains, and makes tenants and keys; each may do what stands before it. What needs more than `read` is in the audit log.
+`read` looks, `write` also keeps and edits notes and memories and takes reflections back, `operator` also forgets, takes
+out, brings in, backs up, replays, drains, and makes tenants and keys; each may do what stands before it. What needs
+more than `read` is in the audit log.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,14 @@ RULES = {
     "POST /memories/delete": Rule("write", of_user=True),
     "GET /memories/{id}/history": Rule("read"),
     "GET /memories/{id}/provenance": Rule("read"),
+    "GET /memories/{id}/diff": Rule("read"),
     "GET /search": Rule("read"),
+    "GET /reflections": Rule("read"),
+    "GET /reflections/{id}": Rule("read"),
+    "POST /reflections/{id}/undo": Rule("write", of_user=True),
+    "GET /watches": Rule("read"),
+    "POST /watches": Rule("write", of_user=True),
+    "DELETE /watches/{id}": Rule("write", of_user=True),
     "GET /export": Rule("operator", of_user=True),
     "POST /import": Rule("operator", of_user=True),
     "GET /users": Rule("read"),
@@ -65,5 +73,8 @@ RULES = {
     "POST /keys/{id}/rotate": Rule("operator"),
     "DELETE /keys/{id}": Rule("operator"),
     "GET /audit": Rule("read"),
+    "GET /backup": Rule("operator"),
+    "POST /restore": Rule("operator"),
+    "POST /snapshot": Rule("operator"),
 }
 """By method and path, as the rooms name it: without the house's /admin."""

@@ -9,6 +9,7 @@ from gateway.tenants.records import KeyCard, Kind, Role
 
 _MONTH = 31 * 86_400
 Amount = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 
 class SomeLimits(Shape):
@@ -25,11 +26,19 @@ class SomeQuota(Shape):
     memories: Amount = 0
 
 
+class SomeRetention(Shape):
+    """After how many days memories go, and placements and traces; 0 for never."""
+
+    memories_days: Days = 0
+    traces_days: Days = 0
+
+
 class TenantSettings(Shape):
     """All that is set for a tenant; what is left out is unlimited."""
 
     limits: SomeLimits = SomeLimits()
     quota: SomeQuota = SomeQuota()
+    retention: SomeRetention = SomeRetention()
 
 
 class NewKey(Shape):

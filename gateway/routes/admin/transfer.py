@@ -20,6 +20,7 @@ from gateway.memory.records import Memory, Page, Scope
 from gateway.memory.retain import Retainer
 from gateway.routes.admin.door import Streamed
 from gateway.routes.admin.examples import MEMORY, shown
+from gateway.routes.admin.lines import NDJSON, split
 from gateway.routes.admin.models import LONGEST_TEXT, Imported
 from gateway.routes.admin.render import answer, encode
 from gateway.routes.admin.whose import Served, Whose
@@ -28,7 +29,6 @@ from gateway.services import Services
 
 router = APIRouter(tags=["transfer"], route_class=Streamed)
 
-_LINES = "application/x-ndjson"
 _LINE_LIMIT = 1 << 20
 _BATCH = 32
 _HELD_LIMIT = 8 << 20
@@ -39,15 +39,15 @@ _MOST = 1 << 53
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _KNOWN = frozenset(f.name for f in fields(Memory))
 _EXAMPLE = encode(MEMORY).decode() + "\n"
-_BODY = {"required": True, "content": {_LINES: {"schema": {"type": "string"}, "example": _EXAMPLE}}}
+_BODY = {"required": True, "content": {NDJSON: {"schema": {"type": "string"}, "example": _EXAMPLE}}}
 
 
-@router.get("/export", response_class=StreamingResponse, responses=shown(_EXAMPLE, media=_LINES))
+@router.get("/export", response_class=StreamingResponse, responses=shown(_EXAMPLE, media=NDJSON))
 async def export_memories(services: Served, scope: Whose) -> Response:
     """All memories of a user, archived ones included, one JSON object a line. What waits in the journal is missing."""
     first = await services.memories.browse(scope, limit=_PAGE)
     name = {"content-disposition": 'attachment; filename="memories.jsonl"'}
-    return StreamingResponse(_lines(services, scope, first), media_type=_LINES, headers=name)
+    return StreamingResponse(_lines(services, scope, first), media_type=NDJSON, headers=name)
 
 
 _IMPORTED = {
@@ -65,7 +65,7 @@ async def import_memories(services: Served, scope: Whose, request: Request) -> R
     """
     intake = _Intake(services, scope)
     inbox = Inbox(request.receive, services.gate.body_timeout)
-    async for number, line in _split(inbox.pieces()):
+    async for number, line in split(inbox.pieces(), _LINE_LIMIT):
         await intake.take(number, line)
     await intake.store()
     return answer({"imported": intake.imported, "refused": intake.refused, "faults": intake.faults})
@@ -77,19 +77,6 @@ async def _lines(services: Services, scope: Scope, page: Page[Memory]) -> AsyncI
         if page.cursor is None:
             return
         page = await services.memories.browse(scope, cursor=page.cursor, limit=_PAGE)
-
-
-async def _split(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, bytes]]:
-    """Lines with their numbers, from 1. Of one that is too long only so much is held as shows that it is."""
-    number, held = 1, bytearray()
-    async for piece in pieces:
-        *ended, rest = piece.split(b"\n")
-        for end in ended:
-            held += end
-            yield number, bytes(held)
-            number, held = number + 1, bytearray()
-        held += rest[: _LINE_LIMIT + 1 - len(held)] if len(held) <= _LINE_LIMIT else b""
-    yield number, bytes(held)
 
 
 @dataclass
@@ -157,12 +144,15 @@ def _check(memory: Memory) -> None:
         raise BadRequest("'at' and 'updated' are seconds since 1970.")
     if not (0 <= memory.seq < _MOST and 1 <= memory.version < _MOST):
         raise BadRequest("'seq' must be 0 or more, 'version' 1 or more.")
-    if max(len(memory.text), len(memory.reply)) > LONGEST_TEXT:
-        raise BadRequest(f"'text' or 'reply' is longer than {LONGEST_TEXT} characters.")
+    if max(len(memory.text), len(memory.reply), len(memory.gist)) > LONGEST_TEXT:
+        raise BadRequest(f"'text', 'reply' or 'gist' is longer than {LONGEST_TEXT} characters.")
 
 
 async def _washed(memory: Memory, retainer: Retainer) -> Memory:
     """The memory without secrets and recalled blocks in any of its texts."""
     former = [replace(version, text=await retainer.cleaned(version.text)) for version in memory.former]
-    text, reply = await asyncio.gather(retainer.cleaned(memory.text), retainer.cleaned(memory.reply))
-    return replace(memory, text=text, reply=reply, former=tuple(former))
+    title = memory.thought.title if memory.thought else ""
+    texts = (memory.text, memory.reply, memory.gist, title)
+    text, reply, gist, title = await asyncio.gather(*(retainer.cleaned(each) for each in texts))
+    thought = replace(memory.thought, title=title) if memory.thought else None
+    return replace(memory, text=text, reply=reply, gist=gist, thought=thought, former=tuple(former))

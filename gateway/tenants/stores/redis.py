@@ -155,6 +155,12 @@ class RedisRegistry:
         found = tuple(_card(*row[:3]) for row in rows[:limit])
         return Page(found, str(int(rows[limit - 1][3])) if len(rows) > limit else None)
 
+    async def issued(self, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[bytes, KeyCard]]:
+        page = await self.keys(cursor=cursor, limit=limit)
+        known = await self._connection.call("HGETALL", self._base + b"digests")  # all of them: keys are few
+        digests = {id: digest for digest, id in known.items()}
+        return Page(tuple((digests[blob(card.id)], card) for card in page.items), page.cursor)
+
     async def end(self, id: str, at: float) -> bool:
         return bool(await self._end(self._base, blob(id), repr(at)))
 

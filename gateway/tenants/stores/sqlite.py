@@ -22,6 +22,7 @@ _KEYS = """
 SELECT number, body, until, used FROM keys WHERE number > :after AND (:tenant IS NULL OR tenant = :tenant)
 ORDER BY number LIMIT :limit
 """
+_ISSUED = "SELECT number, digest, body, until, used FROM keys WHERE number > ? ORDER BY number LIMIT ?"
 _END = "UPDATE keys SET until = min(coalesce(until, :at), :at) WHERE id = :id"
 _USED = "UPDATE keys SET used = max(used, ?) WHERE id = ?"
 _BEGIN = "INSERT INTO acts (body) VALUES (?)"
@@ -75,6 +76,12 @@ class SqliteRegistry:
         values = {"after": paging.number(cursor, 0), "tenant": whose, "limit": limit + 1}
         rows = await self._database.read(lambda c: c.execute(_KEYS, values).fetchall())
         return Page(tuple(_card(*row) for _, *row in rows[:limit]), _cursor(rows, limit))
+
+    async def issued(self, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[bytes, KeyCard]]:
+        asked = (paging.number(cursor, 0), limit + 1)
+        rows = await self._database.read(lambda c: c.execute(_ISSUED, asked).fetchall())
+        found = tuple((digest, _card(*row)) for _, digest, *row in rows[:limit])
+        return Page(found, _cursor(rows, limit))
 
     async def end(self, id: str, at: float) -> bool:
         values = {"id": blob(id), "at": at}

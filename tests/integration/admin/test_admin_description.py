@@ -60,6 +60,14 @@ async def test_every_route_documents_its_errors(desk: Desk) -> None:
     assert [name for name, operation in await described(desk) if "4XX" not in operation["responses"]] == []
 
 
+async def test_metrics_are_described_as_text(desk: Desk) -> None:
+    """What /metrics answers is no JSON, and the description says so."""
+    told = (await desk.client.get("/openapi.json")).json()["paths"]["/metrics"]["get"]["responses"]["200"]["content"]
+    got = await desk.client.get("/metrics")
+
+    assert [*told] == [got.headers["content-type"].partition(";")[0]] == ["text/plain"]
+
+
 async def test_the_page_of_the_docs_opens(desk: Desk) -> None:
     """/docs is HTML that loads the description."""
     page = await desk.client.get("/docs")

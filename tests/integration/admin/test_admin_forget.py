@@ -1,6 +1,8 @@
 """/admin/forget: a user leaves every store and every file, and a certificate says so that nobody can forge."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,14 @@ import pytest
 import pytest_asyncio
 
 from tests.support.admin import Desk, open_desk
+from tests.support.upstream import SSE, Reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STREAM = Reply(
+    headers=SSE,
+    chunks=(b'data: {"choices":[{"index":0,"delta":{"content":"Thank you."}}]}\n\n', b"data: [DONE]\n\n"),
+)
 
 
 def files_with(folder: Path, canary: bytes) -> Iterator[Path]:
@@ -57,6 +65,25 @@ async def test_nothing_is_told_of_a_forgotten_user(desk: Desk, user: str) -> Non
     assert b"zanzibar" not in desk.worker.received[-1].body
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_turn_under_way_is_not_learned(desk: Desk, user: str, streamed: bool) -> None:
+    """Asked before the user was forgotten and answered after: the answer comes, and nothing is kept of it, nor of its
+    place and its trace; the certificate holds. What is said later is kept."""
+    asked, release = len(desk.worker.received), asyncio.Event()
+    desk.worker.reply(replace(STREAM if streamed else desk.worker.default, held=release))
+    speaking = asyncio.create_task(desk.chat(user, "My boat is called zanzibar.", session="talk"))
+    while len(desk.worker.received) == asked:
+        await asyncio.sleep(0.01)
+    certificate = await desk.post("/forget", user=user)
+    release.set()
+    await speaking
+
+    assert (await desk.post("/forget/verify", certificate))["forgotten"] is True
+    assert b'reason="forgotten"' in (await desk.client.get("/metrics")).content
+    await desk.chat(user, "My boat is called timbuktu.", session="talk")
+    assert [m["text"] for m in (await desk.get("/memories", user=user))["items"]] == ["My boat is called timbuktu."]
+
+
 async def test_the_certificate_tells_counts_and_no_words(desk: Desk, user: str) -> None:
     """Who, when, how much was erased, that nothing remains; never what it was."""
     await live(desk, user, "zanzibar")
@@ -76,7 +103,8 @@ async def test_a_genuine_certificate_is_verified(desk: Desk, user: str) -> None:
     certificate = await desk.post("/forget", user=user)
     verdict = await desk.post("/forget/verify", dict(reversed(certificate.items())))
 
-    assert verdict == {"genuine": True, "held": {"turns": 0, "memories": 0, "sessions": 0}, "forgotten": True}
+    held = dict.fromkeys(["turns", "memories", "sessions", "thoughts"], 0)
+    assert verdict == {"genuine": True, "held": held, "forgotten": True}
 
 
 async def test_verifying_sees_who_came_back(desk: Desk, user: str) -> None:

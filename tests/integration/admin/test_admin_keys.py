@@ -35,17 +35,29 @@ async def refused(desk: Desk, body: Any, **whose: str) -> tuple[int, str | None]
 async def test_a_tenant_is_made_and_set_anew(desk: Desk) -> None:
     """What is left out becomes unlimited; when it was made stays."""
     whose = {"tenant": "globex / ünï"}
-    settings = {"limits": {"requests_per_minute": 5}, "quota": {"memories": 7}}
+    settings = {"limits": {"requests_per_minute": 5}, "quota": {"memories": 7}, "retention": {"traces_days": 30}}
     made = (await desk.client.put("/admin/tenants", params=whose, json=settings)).json()
     again = (await desk.client.put("/admin/tenants", params=whose, json={})).json()
 
     assert made["limits"] == {**NONE, "requests_per_minute": 5}
     assert made["quota"] == {"memories_per_user": 0, "memories": 7}
-    assert again == {**made, "limits": NONE, "quota": {"memories_per_user": 0, "memories": 0}}
+    assert made["retention"] == {"memories_days": 0, "traces_days": 30}
+    unset = {"memories_days": 0, "traces_days": 0}
+    assert again == {**made, "limits": NONE, "quota": {"memories_per_user": 0, "memories": 0}, "retention": unset}
     assert again in (await desk.get("/tenants"))["items"]
 
 
-@pytest.mark.parametrize("body", [{"limits": {"requests_per_minute": -1}}, {"quota": {"x": 1}}, {"limit": {}}, []])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"limits": {"requests_per_minute": -1}},
+        {"quota": {"x": 1}},
+        {"limit": {}},
+        {"retention": {"memories_days": -1}},
+        {"retention": {"traces_days": 1.5}},
+        [],
+    ],
+)
 async def test_settings_that_cannot_be_meant_are_refused(desk: Desk, body: Any) -> None:
     """Nothing is made."""
     told = await desk.client.put("/admin/tenants", params={"tenant": "never"}, json=body)

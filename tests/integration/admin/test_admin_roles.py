@@ -54,13 +54,13 @@ async def test_whoever_only_looks_may_read() -> None:
     asks = {"/admin/recall", "/admin/forget/verify"}
     odd = {(method, path) for method, path, role in ROUTES if (role == "read") != (method == "GET" or path in asks)}
 
-    assert odd == {("GET", "/admin/export")}
+    assert odd == {("GET", "/admin/export"), ("GET", "/admin/backup")}
 
 
 async def test_what_cannot_be_taken_back_needs_an_operator() -> None:
     """Forgetting, taking out and bringing in, replaying, tenants and keys; notes and edits do not."""
     operators = {"POST /forget", "GET /export", "POST /import", "POST /journal/replay", "PUT /tenants", "POST /keys"}
-    operators |= {"POST /keys/{id}/rotate", "DELETE /keys/{id}"}
+    operators |= {"POST /keys/{id}/rotate", "DELETE /keys/{id}", "GET /backup", "POST /restore", "POST /snapshot"}
     writers = {"POST /memories", "PATCH /memories/{id}", "DELETE /memories/{id}", "POST /memories/delete"}
 
     assert {RULES[name].role for name in operators} == {"operator"}

@@ -89,7 +89,7 @@ async def test_notes_of_one_import_are_not_each_others_surroundings(desk: Desk, 
         b'{"id": "b"}',
         b'{"id": "b", "text": 3}',
         b'{"id": "b", "text": "x", "colour": "red"}',
-        b'{"id": "b", "text": "x", "kind": "fact"}',
+        b'{"id": "b", "text": "x", "kind": "fiction"}',
         b'{"id": "../b", "text": "x"}',
         b'{"id": "", "text": "x"}',
         b'{"id": "b", "text": "x", "at": 1e300}',
@@ -127,14 +127,17 @@ async def test_lines_may_arrive_in_any_pieces(desk: Desk, user: str) -> None:
 
 
 async def test_secrets_and_markers_do_not_come_in(desk: Desk, user: str) -> None:
-    """Text, reply and former texts are washed."""
+    """Text, reply, gist, title and former texts are washed."""
     secret = "sk-" + "a1B2" * 10
     said = f"<mneme-memory>fed back</mneme-memory>Key {secret} works."
     former = [{"version": 1, "text": said, "until": 5.0}]
-    await take_in(desk, user, line(id="a", text=said, reply=said, version=2, former=former))
+    thought = {"policy": "tim", "title": said}
+    told = line(id="a", text=said, reply=said, gist=said, thought=thought, version=2, former=former)
+    await take_in(desk, user, told)
     memory = await desk.get("/memories/a", user=user)
 
-    assert {memory["text"], memory["reply"], memory["former"][0]["text"]} == {"Key [secret removed] works."}
+    texts = {memory["text"], memory["reply"], memory["gist"], memory["thought"]["title"], memory["former"][0]["text"]}
+    assert texts == {"Key [secret removed] works."}
 
 
 async def test_an_import_goes_to_the_user_that_the_query_names(desk: Desk, user: str) -> None:

@@ -1,6 +1,7 @@
 """Several gateways over the same Redis sessions: what one places or erases, the others see."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -38,12 +39,11 @@ async def test_a_placement_is_seen_by_the_other(pair: tuple[RedisSessions, Redis
     assert await other.placed(ADA, ["chain"]) == {"chain": placed("t")}
 
 
-@pytest.mark.parametrize("all_", [False, True])
-async def test_what_one_erased_the_other_does_not_place(pair: tuple[RedisSessions, RedisSessions], all_: bool) -> None:
+async def test_what_one_erased_the_other_does_not_place(pair: tuple[RedisSessions, RedisSessions]) -> None:
     """A request that had recalled it may still be on its way; later ones are not held to it."""
     one, other = pair
     assert isinstance(one._clock, Clock)
-    await (one.forget(ADA) if all_ else one.erase_turns(ADA, ["gone"]))
+    await one.erase_turns(ADA, ["gone"])
 
     await other.place(ADA, "chain", placed("t", "gone"))
     await other.place(ADA, "empty", placed("t"))
@@ -52,6 +52,22 @@ async def test_what_one_erased_the_other_does_not_place(pair: tuple[RedisSession
     one._clock.now += 60
     await other.place(ADA, "chain", placed("t", "gone"))
     assert await one.placed(ADA, ["chain"]) == {"chain": placed("t", "gone")}
+
+
+async def test_what_was_under_way_when_one_forgot_the_other_does_not_keep(
+    pair: tuple[RedisSessions, RedisSessions],
+) -> None:
+    """Neither its place nor its trace, whenever it comes; what begins later is kept."""
+    one, other = pair
+    began = time.monotonic()
+    await one.forget(ADA)
+    await other.place(ADA, "chain", placed("t"), began)
+    await other.trace(trace("id", ADA), began)
+    assert await one.count(ADA) == 0
+
+    await other.place(ADA, "chain", placed("t"), time.monotonic())
+
+    assert await one.count(ADA) == 1
 
 
 async def test_a_trace_that_another_erased_is_not_completed(pair: tuple[RedisSessions, RedisSessions]) -> None:

@@ -21,6 +21,7 @@ from tests.integration.redis.conftest import Writers
 from tests.support.embeddings import DIMENSION
 from tests.support.gateway import ROOT
 from tests.support.model import Clock
+from tests.support.planner import unthinking
 from tests.support.redis_server import RedisServer, shared
 from tests.unit.stores.house import Words
 
@@ -198,7 +199,9 @@ async def rooms(writers: Writers, connection: Connection, tmp_path: Path) -> Asy
         writers() as here,
         writers() as there,
     ):
-        gateway, writer = (Curator(memories, sessions, each, Words(), Verbatim(), clock) for each in (here, there))
+        gateway, writer = (
+            Curator(memories, sessions, each, Words(), Verbatim(), clock, unthinking()) for each in (here, there)
+        )
         yield gateway, writer
 
 
@@ -289,7 +292,7 @@ async def test_who_is_forgotten_here_does_not_come_back_from_there(rooms: tuple[
         await asyncio.sleep(0.2)
 
     assert (await asyncio.wait_for(forgetting, 20))["memories"] == 1
-    assert await gateway.held(ADA) == {"turns": 0, "memories": 0, "sessions": 0}
+    assert await gateway.held(ADA) == {"turns": 0, "memories": 0, "sessions": 0, "thoughts": 0}
 
 
 @pytest.mark.slow

@@ -56,6 +56,17 @@ class Words:
 
 
 @dataclass
+class Others(Words):
+    """Vectors that `Words` does not make."""
+
+    identity: str = "others"
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """See ports.Embedder."""
+        return [[*reversed(vector)] for vector in await super().embed(texts)]
+
+
+@dataclass
 class House:
     """Everything that indexing needs."""
 

@@ -17,6 +17,7 @@ from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from tests.contracts.samples import ADA, BOB, memory, placed, query
 from tests.support.embeddings import DIMENSION, hashed
 from tests.support.model import Clock, dot
+from tests.support.planner import unthinking
 from tests.unit.stores.house import House, Words, written
 
 
@@ -29,7 +30,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         EdgeStore.open(tmp_path / "memories", embedder_identity="words", dimension=DIMENSION) as memories,
     ):
         journal, sessions = SqliteJournal(database, clock), SqliteSessions(database, trace_limit=100)
-        curator = Curator(memories, sessions, journal, words, Verbatim(), clock)
+        curator = Curator(memories, sessions, journal, words, Verbatim(), clock, unthinking())
         yield House(curator, memories, sessions, journal, words, clock)
 
 
@@ -298,9 +299,9 @@ async def test_forget_counts_what_every_store_held(house: House) -> None:
     await house.say("waiting")
     await house.sessions.place(ADA, "chain", placed(turn.id, turn.id))
 
-    assert await house.curator.forget(ADA) == {"turns": 3, "memories": 2, "sessions": 1}
+    assert await house.curator.forget(ADA) == {"turns": 3, "memories": 2, "sessions": 1, "thoughts": 0}
 
-    assert await house.curator.forget(ADA) == {"turns": 0, "memories": 0, "sessions": 0}
+    assert await house.curator.forget(ADA) == dict.fromkeys(["turns", "memories", "sessions", "thoughts"], 0)
     assert await house.curator.index(10) == ()
     assert house.words.forgot == 2
 

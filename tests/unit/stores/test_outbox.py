@@ -28,13 +28,13 @@ class Server:
         if self.full:
             raise MemoryUnavailable("full")
         first = sum(map(len, self.batches))
-        self.batches.append([id for _, id, _ in rows])
+        self.batches.append([id for _, id, *_ in rows])
         return [first + place for place in range(len(rows))]
 
 
 def row(number: int) -> Row:
     """A turn."""
-    return b"who", b"%d" % number, b"body"
+    return b"who", b"%d" % number, b"body", "1.0", None
 
 
 @asynccontextmanager

@@ -61,8 +61,8 @@ async def test_another_embedder_is_refused(tmp_path: Path) -> None:
     """By its name or by its dimension; the message has both and the way out."""
     await fill(tmp_path)
 
-    assert "/admin/export" in await edge_refusal(tmp_path, identity="other")
-    assert "(9)" in await edge_refusal(tmp_path, dimension=9)
+    assert "MNEME_NEXT_EMBEDDER" in await edge_refusal(tmp_path, identity="other")
+    assert "(9 dimensions)" in await edge_refusal(tmp_path, dimension=9)
     assert await held(tmp_path) == (20, 20)
 
 

@@ -32,8 +32,8 @@ async def test_another_embedder_is_refused(tmp_path: Path) -> None:
     async with serving(Node(tmp_path)) as port:
         await fill(port)
 
-        assert "/admin/export" in await refusal(port, identity="other")
-        assert "(9)" in await refusal(port, dimension=9)
+        assert "MNEME_NEXT_EMBEDDER" in await refusal(port, identity="other")
+        assert "(9 dimensions)" in await refusal(port, dimension=9)
         async with store_on(port, dimension=DIMENSION) as store:
             assert await store.count(ADA) == 1
 

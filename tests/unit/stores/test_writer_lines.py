@@ -15,6 +15,7 @@ from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from tests.support.embeddings import DIMENSION
 from tests.support.model import Clock
+from tests.support.planner import unthinking
 from tests.unit.stores.house import House, Words
 
 SAID = "nobody's business"
@@ -42,9 +43,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         EdgeStore.open(tmp_path / "memories", embedder_identity="words", dimension=DIMENSION) as memories,
     ):
         journal, sessions = SqliteJournal(database, clock), SqliteSessions(database, trace_limit=100)
-        yield House(
-            Curator(memories, sessions, journal, words, Verbatim(), clock), memories, sessions, journal, words, clock
-        )
+        curator = Curator(memories, sessions, journal, words, Verbatim(), clock, unthinking())
+        yield House(curator, memories, sessions, journal, words, clock)
 
 
 async def finished(house: House) -> list[float]:

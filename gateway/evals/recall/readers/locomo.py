@@ -34,6 +34,7 @@ def _sample(dialogue: Dialogue) -> Sample:
             gold=tuple(ids[label] for label in question.evidence),
             sessions=tuple(dict.fromkeys(where[label] for label in question.evidence)),
             at=asked_at,
+            answer=question.answer,
         )
         for question in dialogue.questions
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.evals.locomo import DatasetRefused
+from gateway.evals.locomo import DatasetRefused, answer
 from gateway.evals.recall.readers import fields
 from gateway.evals.recall.sample import NOBODY, Question, Sample, turn_id
 from gateway.memory.records import Turn
@@ -68,6 +68,7 @@ def _question(item: Mapping[str, Any], name: str, labels: list[Any], gold: list[
         gold=tuple(gold) if answerable else (),
         sessions=tuple(dict.fromkeys(str(s) for s in cited if s in labels)) if answerable else (),
         at=_moment(item.get("question_date"), f"{name}: question_date"),
+        answer=answer(item) if answerable else "",
     )
 
 

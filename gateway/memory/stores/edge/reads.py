@@ -46,7 +46,7 @@ def about(shard: EdgeShard, scope: Scope) -> int:
 def search(shard: EdgeShard, scope: Scope, query: records.Query, limit: int, held: int) -> list[Candidate]:
     """Of the engine's `limit` best by each signal the most promising by the signals that found them, then scored by all
     signals; payloads only of these. `held` is about how many memories the scope has."""
-    active = equals("status", "active")
+    active = _asked_about(query)
     rarity = SearchParams(idf=IdfParams(within(scope, active))) if held <= RARITY_COUNTED else None
     asked = [name for name in fuse.SIGNALS if name.startswith("dense") or query.sparse.indices]
 
@@ -66,9 +66,15 @@ def search(shard: EdgeShard, scope: Scope, query: records.Query, limit: int, hel
     return candidates(best, then, read, found, limit)
 
 
+def _asked_about(query: records.Query) -> FieldCondition:
+    if query.as_of is None:
+        return equals("status", "active")
+    return FieldCondition(key="at", range=RangeFloat(lte=query.as_of))
+
+
 def _of_times(shard: EdgeShard, scope: Scope, query: records.Query) -> list[PointId]:
     """What was said in the periods and at the end that are asked for."""
-    active, times = equals("status", "active"), query.times
+    active, times = _asked_about(query), query.times
     found: list[PointId] = []
     if times.periods:
         said = [FieldCondition(key="at", range=RangeFloat(gte=start, lt=end)) for start, end in times.periods]

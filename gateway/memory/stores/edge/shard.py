@@ -33,6 +33,7 @@ from qdrant_edge import (
 )
 
 from gateway.errors import DataDirectoryRefused, MemoryUnavailable
+from gateway.memory.stores.naming import filled_by_another
 from gateway.memory.stores.points import INDEXED_NUMBERS, INDEXED_WORDS
 
 T = TypeVar("T")
@@ -69,17 +70,18 @@ def check_stamp(path: Path, identity: str, dimension: int) -> None:
             raise DataDirectoryRefused(f"{path} has no stamp.json: it is not Mneme's, or damaged. {_mend(path)}")
         _replace(file, stamp)
         return
-    found = _stamp(file)
+    found = read_stamp(path)
     if found.get("format") != _FORMAT:
         raise DataDirectoryRefused(
             f"{path} has format {found.get('format')}, this Mneme reads {_FORMAT}: run the version that wrote it."
         )
     if found != stamp:
-        raise DataDirectoryRefused(
-            f"{path} was filled by embedder {found.get('embedder')} ({found.get('dimension')} dimensions), but "
-            f"{identity} ({dimension}) is configured. Configure the former one; or export every user "
-            "(GET /admin/export) with it, move the directory away, and import with the new one."
-        )
+        raise DataDirectoryRefused(filled_by_another(str(path), found, stamp))
+
+
+def read_stamp(path: Path) -> dict[str, object]:
+    """The stamp in a directory that has one. DataDirectoryRefused when it is damaged."""
+    return _record(path / "stamp.json")
 
 
 def open_shard(path: Path, dimension: int) -> EdgeShard:
@@ -101,7 +103,7 @@ def open_shard(path: Path, dimension: int) -> EdgeShard:
         raise DataDirectoryRefused(f"{shard} cannot be opened ({failed.message}) {_mend(path)}") from failed
     if closed.exists():
         # The engine opens a shard whose id table was cut short, and silently has fewer points.
-        held = _stamp(closed).get("points")
+        held = _record(closed).get("points")
         if held != found:
             opened.close()
             raise DataDirectoryRefused(f"{shard} is damaged: it holds {found} of {held} memories. {_mend(path)}")
@@ -118,6 +120,14 @@ def close_shard(path: Path, shard: EdgeShard) -> None:
     shard.close()
     _settle(path)
     _replace(path / "closed.json", {"points": held})
+
+
+def proven(path: Path, dimension: int) -> int:
+    """Opens what was copied and closes it again; how many memories it holds. DataDirectoryRefused as above."""
+    shard = open_shard(path, dimension)
+    held = shard.count(CountRequest(exact=True))
+    close_shard(path, shard)
+    return held
 
 
 def mark_for_rewrite(path: Path) -> None:
@@ -182,6 +192,19 @@ def copy_whole(path: Path, shard: EdgeShard) -> Path:
     return copy
 
 
+def copy_out(path: Path, shard: EdgeShard, to: Path) -> None:
+    """Copy all that `open_shard` needs into a new directory. Nothing may be written meanwhile. Links would not do: the
+    engine changes most of its files where they are."""
+    shard.flush()
+    to.mkdir(mode=0o700)
+    # The stamp, and marks: what lies beside the shard says what has to be done about it.
+    for file in path.iterdir():
+        if file.is_file() and file.name not in ("lock", "live"):
+            shutil.copy2(file, to)
+    shutil.copytree(live(path), to / "shard")
+    _replace(to / "closed.json", {"points": shard.count(CountRequest(exact=True))})
+
+
 def make_live(path: Path, copy: Path) -> None:
     """From now on, also after a crash or a power cut, these files are the shard. They must be on the disk."""
     draft = path / "live.new"
@@ -241,7 +264,7 @@ def _create(path: Path, dimension: int) -> EdgeShard:
     return shard
 
 
-def _stamp(file: Path) -> dict[str, object]:
+def _record(file: Path) -> dict[str, object]:
     try:
         found = json.loads(file.read_text())
     except ValueError:

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _READERS = 2
-_ALL_USERS = 1_000_000
+_ALL = 1_000_000
 
 
 class EdgeStore:
@@ -87,6 +87,11 @@ class EdgeStore:
             finally:
                 await asyncio.to_thread(store._close)
 
+    @property
+    def name(self) -> str:
+        """Its directory's."""
+        return self._path.name
+
     async def put(self, entries: Sequence[Entry]) -> None:
         def job(shard: EdgeShard) -> None:
             points = [to_point(entry) for entry in entries]
@@ -101,13 +106,14 @@ class EdgeStore:
 
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         def job() -> list[Candidate]:
-            found = self._residents.search(scope, query, limit)
+            resident = query.as_of is None  # what is not active is in no RAM
+            found = self._residents.search(scope, query, limit) if resident else None
             if found is None:
                 with self._turnstile:
                     held = reads.about(self._shard, scope)
                     found = reads.search(self._shard, scope, query, limit, held)
                     self._indexing.asked(self._shard, scope_key(scope), held)
-                if scope not in self._loads and self._residents.wants(scope, held):
+                if resident and scope not in self._loads and self._residents.wants(scope, held):
                     self._loads[scope] = load = self._write_thread.submit(self._load, scope)
                     load.add_done_callback(lambda _: self._loads.pop(scope, None))
             return found
@@ -129,11 +135,15 @@ class EdgeStore:
         kind: str | None = None,
         pinned: bool | None = None,
         status: str | None = None,
+        policy: str | None = None,
+        before: float | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status}
+        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status, "policy": policy}
         conditions = [equals(key, value) for key, value in wanted.items() if value is not None]
+        if before is not None:
+            conditions.append(FieldCondition(key="at", range=RangeFloat(lt=before)))
         request = ScrollRequest(
             offset=from_cursor(cursor), limit=limit, filter=within(scope, *conditions), with_payload=[BODY]
         )
@@ -183,9 +193,14 @@ class EdgeStore:
         return await self._read(lambda shard: shard.count(CountRequest(exact=True, filter=within(scope))))
 
     async def users(self, tenant: str) -> dict[str, int]:
-        request = FacetRequest("user", limit=_ALL_USERS, exact=True, filter=of_tenant(tenant))
+        request = FacetRequest("user", limit=_ALL, exact=True, filter=of_tenant(tenant))
         facet = await self._read(lambda shard: shard.facet(request))
         return {unword(str(hit.value)): hit.count for hit in facet.hits}
+
+    async def tenants(self) -> list[str]:
+        request = FacetRequest("tenant", limit=_ALL, exact=True)
+        facet = await self._read(lambda shard: shard.facet(request))
+        return sorted(unword(str(hit.value)) for hit in facet.hits if hit.count)  # it tells also of those who are gone
 
     async def ping(self) -> None:
         await self._read(lambda shard: shard.info())
@@ -193,6 +208,12 @@ class EdgeStore:
     async def settled(self) -> None:
         await asyncio.to_thread(self._indexing.wait)
         await self._write(lambda _: None, ())  # what was to be loaded is loaded before
+
+    async def copy(self, path: Path) -> int:
+        """Copy the store's files to a new directory and open them there, which proves them whole; how many memories it
+        is. Reads go on meanwhile; writes wait for the copy."""
+        await self._write(lambda shard: disk.copy_out(self._path, shard, path), ())
+        return await asyncio.to_thread(disk.named, lambda: disk.proven(path, self._dimension))
 
     def _rewrite(self) -> None:
         """Reads go on while the rest is copied."""

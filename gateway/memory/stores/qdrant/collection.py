@@ -9,13 +9,12 @@ from qdrant_client import models
 from gateway.memory.records import Entry, Scope, Sparse, Vector
 from gateway.memory.stores.points import BODY, PointId, word
 from gateway.memory.stores.qdrant.layout import SHARED_SHARD, Layout
-from gateway.memory.stores.qdrant.points import Condition, equals, of_tenant, to_point, to_sparse, within
+from gateway.memory.stores.qdrant.points import Condition, of_tenant, to_point, to_sparse, within
 from gateway.memory.stores.qdrant.server import Connection, Scored, answered, ask
 
-ACTIVE = equals("status", "active")
 _PAGE = 1000
 _PORTION = 128  # entries of some 10 kB, in messages that a server takes
-_ALL_USERS = 1_000_000
+_ALL = 1_000_000
 
 
 class Collection:
@@ -44,6 +43,7 @@ class Collection:
     def nearest(
         self,
         scope: Scope,
+        about: Condition,
         using: str,
         asked: Vector | Sparse,
         limit: int,
@@ -51,24 +51,24 @@ class Collection:
         any_of: Sequence[Condition] = (),
         with_body: bool = False,
     ) -> models.QueryRequest:
-        """A question about active memories, for `query`; words weigh by their rarity among the scope's."""
+        """A question about such memories, for `query`; words weigh by their rarity among those of the scope."""
         sparse = isinstance(asked, Sparse)
-        own = models.IdfCorpusParams(corpus=within(scope, ACTIVE))
+        own = models.IdfCorpusParams(corpus=within(scope, about))
         return models.QueryRequest(
             query=models.NearestQuery(nearest=to_sparse(asked) if isinstance(asked, Sparse) else list(asked)),
             using=using,
             params=models.SearchParams(idf=own) if sparse else None,
-            filter=within(scope, ACTIVE, *conditions, any_of=any_of),
+            filter=within(scope, about, *conditions, any_of=any_of),
             limit=limit,
             with_payload=[BODY] if with_body else False,
             shard_key=self._shards(scope.tenant),
         )
 
     def ordered(self, scope: Scope, order: models.OrderBy, limit: int, *conditions: Condition) -> models.QueryRequest:
-        """The first active memories in an order, for `query`."""
+        """The first memories in an order, for `query`."""
         return models.QueryRequest(
             query=models.OrderByQuery(order_by=order),
-            filter=within(scope, ACTIVE, *conditions),
+            filter=within(scope, *conditions),
             limit=limit,
             with_payload=False,
             shard_key=self._shards(scope.tenant),
@@ -132,12 +132,17 @@ class Collection:
                 self._name,
                 "user",
                 of_tenant(tenant),
-                limit=_ALL_USERS,
+                limit=_ALL,
                 exact=True,
                 shard_key_selector=self._shards(tenant),
             )
         )
         return {str(hit.value): hit.count for hit in facet.hits}
+
+    async def tenants(self) -> list[str]:
+        """Who has points, wherever they lie."""
+        facet = await answered(self._client.facet(self._name, "tenant", limit=_ALL, exact=True))
+        return [str(hit.value) for hit in facet.hits if hit.count]  # it tells also of those who are gone
 
     async def exists(self) -> bool:
         """Whether it is there, and so the server."""

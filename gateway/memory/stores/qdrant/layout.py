@@ -10,12 +10,15 @@ from typing import Any
 from qdrant_client import AsyncQdrantClient, models
 
 from gateway.errors import DataDirectoryRefused, MemoryUnavailable
+from gateway.memory.stores.naming import filled_by_another
 from gateway.memory.stores.points import INDEXED_NUMBERS, INDEXED_WORDS
 from gateway.memory.stores.qdrant.server import answered
 
 SHARED_SHARD = "shared"
 """With shards by tenant, where every tenant lives who has none of their own."""
 
+MARK = "behind"
+"""In a stamp: that the collection does not hold everything. Empty, or not there, where it does."""
 _FORMAT = 1
 # The first that counts rarity among one user's memories; an older one would weigh words by what all users say.
 _OLDEST = (1, 19)
@@ -30,24 +33,26 @@ _TENANT = "scope"
 class Layout:
     """What is decided when the collection is made. A write is done when `write_consistency_factor` of the
     `replication_factor` copies have it: the same number of both, and whoever reads next sees it whichever copy answers.
-    With `tenant_shards` an operator can give a large tenant a shard of its own, by the tenant's name."""
+    With `tenant_shards` an operator can give a large tenant a shard of its own, by the tenant's name. `behind` is the
+    mark that a new one is made with."""
 
     collection: str = "mneme"
     replication_factor: int = 1
     write_consistency_factor: int = 1
     on_disk_payload: bool = True
     tenant_shards: bool = False
+    behind: str = ""
 
 
 async def prepare(client: AsyncQdrantClient, layout: Layout, identity: str, dimension: int) -> None:
     """Make what is missing. DataDirectoryRefused when the server is too old, or when the collection is not Mneme's or
     was filled by another embedder."""
-    await _check_version(client)
-    stamp = {"format": _FORMAT, "embedder": identity, "dimension": dimension}
+    await check_version(client)
+    stamp = stamp_of(identity, dimension)
     name = layout.collection
     await _ensure(lambda: answered(client.collection_exists(name)), lambda: _create(client, layout, dimension, stamp))
     info = await answered(client.get_collection(name))
-    _check_stamp(name, info.config.metadata or {}, stamp)
+    check_stamp(name, info.config.metadata or {}, stamp)
     if layout.tenant_shards:
         make = partial(client.create_shard_key, name, SHARED_SHARD)
         await _ensure(lambda: _has_shared_shard(client, name), lambda: answered(make()))
@@ -67,7 +72,13 @@ async def _ensure(there: Callable[[], Awaitable[bool]], make: Callable[[], Await
             raise
 
 
-async def _check_version(client: AsyncQdrantClient) -> None:
+def stamp_of(identity: str, dimension: int) -> dict[str, Any]:
+    """What a collection of this embedder is stamped with."""
+    return {"format": _FORMAT, "embedder": identity, "dimension": dimension}
+
+
+async def check_version(client: AsyncQdrantClient) -> None:
+    """DataDirectoryRefused when the server is too old."""
     told = (await answered(client.info())).version
     found = re.match(r"v?(\d+)\.(\d+)", told)
     if found is None or (int(found[1]), int(found[2])) < _OLDEST:
@@ -95,7 +106,7 @@ async def _create(client: AsyncQdrantClient, layout: Layout, dimension: int, sta
             replication_factor=layout.replication_factor,
             write_consistency_factor=layout.write_consistency_factor,
             on_disk_payload=layout.on_disk_payload,
-            metadata=stamp,
+            metadata=stamp | ({MARK: layout.behind} if layout.behind else {}),
         )
     )
 
@@ -119,7 +130,8 @@ async def _has_shared_shard(client: AsyncQdrantClient, name: str) -> bool:
     return any(shard.key == SHARED_SHARD for shard in found.shard_keys or [])
 
 
-def _check_stamp(name: str, found: dict[str, Any], stamp: dict[str, Any]) -> None:
+def check_stamp(name: str, found: dict[str, Any], stamp: dict[str, Any]) -> None:
+    """DataDirectoryRefused when what was found on a collection is not that stamp."""
     if "format" not in found:
         raise DataDirectoryRefused(f"The collection {name} has no stamp: it is not Mneme's. Name another one.")
     if found["format"] != _FORMAT:
@@ -127,9 +139,5 @@ def _check_stamp(name: str, found: dict[str, Any], stamp: dict[str, Any]) -> Non
             f"The collection {name} has format {found['format']}, this Mneme reads {_FORMAT}: "
             "run the version that made it."
         )
-    if found != stamp:
-        raise DataDirectoryRefused(
-            f"The collection {name} was filled by embedder {found.get('embedder')} ({found.get('dimension')} "
-            f"dimensions), but {stamp['embedder']} ({stamp['dimension']}) is configured. Configure the former one; or "
-            "export every user (GET /admin/export) with it, name another collection, and import with the new one."
-        )
+    if any(found.get(key) != value for key, value in stamp.items()):
+        raise DataDirectoryRefused(filled_by_another(f"The collection {name}", found, stamp))

@@ -26,7 +26,8 @@ async def search(collection: Collection, scope: Scope, query: Query, limit: int)
     signals: dict[str, Vector | Sparse] = {"dense_turn": query.dense, "dense_near": query.dense}
     if query.sparse.indices:
         signals |= {"bm25_turn": query.sparse, "bm25_near": query.sparse}
-    asked = [_asked(collection, scope, name, vector, limit) for name, vector in signals.items()]
+    about = _asked_about(query)
+    asked = [_asked(collection, scope, about, name, vector, limit) for name, vector in signals.items()]
     answers = await collection.query([*asked, *_of_times(collection, scope, query)])
     found = dict(zip(signals, answers, strict=False))
     union = [*gathered(_told(found))]
@@ -35,7 +36,7 @@ async def search(collection: Collection, scope: Scope, query: Query, limit: int)
     left = {name: ids for name, ids in left.items() if ids}
     if left:
         asked = [
-            _asked(collection, scope, name, signals[name], len(ids), models.HasIdCondition(has_id=ids))
+            _asked(collection, scope, about, name, signals[name], len(ids), models.HasIdCondition(has_id=ids))
             for name, ids in left.items()
         ]
         more = dict(zip(left, await collection.query(asked), strict=True))
@@ -56,10 +57,20 @@ async def neighbours(
     return in_line(memories(await collection.all(scope, *line, between("seq", gte=start, gt=0, lte=end))).values())
 
 
+def _asked_about(query: Query) -> Condition:
+    return equals("status", "active") if query.as_of is None else between("at", lte=query.as_of)
+
+
 def _asked(
-    collection: Collection, scope: Scope, name: str, vector: Vector | Sparse, limit: int, *only: Condition
+    collection: Collection,
+    scope: Scope,
+    about: Condition,
+    name: str,
+    vector: Vector | Sparse,
+    limit: int,
+    *only: Condition,
 ) -> models.QueryRequest:
-    return collection.nearest(scope, name, vector, limit, *only, with_body=name == _WITH_BODIES)
+    return collection.nearest(scope, about, name, vector, limit, *only, with_body=name == _WITH_BODIES)
 
 
 def _left(points: Sequence[Scored], ids: Sequence[PointId], limit: int) -> list[PointId]:
@@ -76,14 +87,14 @@ def _told(found: Mapping[str, Sequence[Scored]]) -> dict[str, list[tuple[PointId
 
 def _of_times(collection: Collection, scope: Scope, query: Query) -> list[models.QueryRequest]:
     """For what was said in the periods and at the end that are asked for."""
-    times, requests = query.times, []
+    times, about, requests = query.times, _asked_about(query), []
     if times.periods:
         said = [between("at", gte=start, lt=end) for start, end in times.periods]
-        requests.append(collection.nearest(scope, "dense_near", query.dense, fuse.IN_TIME, any_of=said))
+        requests.append(collection.nearest(scope, about, "dense_near", query.dense, fuse.IN_TIME, any_of=said))
     if times.end:
         direction = models.Direction.ASC if times.end == "first" else models.Direction.DESC
         order = models.OrderBy(key="seq", direction=direction)
-        requests.append(collection.ordered(scope, order, fuse.AT_AN_END, between("seq", gt=0)))
+        requests.append(collection.ordered(scope, order, fuse.AT_AN_END, about, between("seq", gt=0)))
     return requests
 
 

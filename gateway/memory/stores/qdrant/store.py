@@ -10,7 +10,7 @@ from gateway.memory.stores.points import from_cursor, in_order, memories, to_cur
 from gateway.memory.stores.qdrant import reads
 from gateway.memory.stores.qdrant.collection import Collection
 from gateway.memory.stores.qdrant.layout import Layout, prepare
-from gateway.memory.stores.qdrant.points import among, equals
+from gateway.memory.stores.qdrant.points import among, between, equals
 from gateway.memory.stores.qdrant.server import Connection
 
 _LOOK_EVERY, _LOOKS = 0.5, 1200  # for ten minutes: a server may have other collections to build, too
@@ -56,11 +56,15 @@ class QdrantStore:
         kind: str | None = None,
         pinned: bool | None = None,
         status: str | None = None,
+        policy: str | None = None,
+        before: float | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status}
+        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status, "policy": policy}
         conditions = [equals(key, value) for key, value in wanted.items() if value is not None]
+        if before is not None:
+            conditions.append(between("at", lt=before))
         points, after = await self._collection.page(scope, *conditions, limit=limit, offset=from_cursor(cursor))
         return Page(tuple(memories(points).values()), to_cursor(after))
 
@@ -89,6 +93,9 @@ class QdrantStore:
 
     async def users(self, tenant: str) -> dict[str, int]:
         return {unword(user): held for user, held in (await self._collection.users(tenant)).items()}
+
+    async def tenants(self) -> list[str]:
+        return sorted(map(unword, await self._collection.tenants()))
 
     async def settled(self) -> None:
         for _ in range(_LOOKS):

@@ -1,4 +1,5 @@
-"""One Redis: a pool of connections, checked when it is opened; every failure gets a name. Knows no key's meaning.
+"""One Redis: a pool of connections, checked when it is opened; every failure gets a name. Knows no key's meaning
+but the stamp's.
 
 What a failure says is its kind, never Redis's own words: those may quote a command, and a command holds text.
 """
@@ -6,7 +7,7 @@ What a failure says is its kind, never Redis's own words: those may quote a comm
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from gateway.errors import MemoryUnavailable, SettingsRefused, StoreAway, StoreRefused
+from gateway.memory.stores.redis import formats, keys
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,14 @@ _PATIENCE = 1.0
 _REST = 1.0  # after a silence, calls fail at once for so long: an answer must not wait for each of them
 _SYNC_SECONDS = 3.0  # appendfsync everysec may take two
 _POLL = 0.05
+_SCANNED = 1000
 _SCRUB_SECONDS = 10.0
 _LEAST, _WAITAOF = (7, 0), (7, 2)
 
+_NEWER = (
+    "What lies in this Redis was written by a newer Mneme; this one reads format {}: upgrade it, or restore what was "
+    "backed up before the upgrade."
+)
 # It cannot write to its disk, or to enough replicas: that passes.
 _NOT_NOW = ("MISCONF", "NOREPLICAS")
 _AWAY = (foreign.ConnectionError, foreign.TimeoutError, foreign.ReadOnlyError, foreign.TryAgainError, OSError)
@@ -38,8 +45,9 @@ _AWAY = (foreign.ConnectionError, foreign.TimeoutError, foreign.ReadOnlyError, f
 class Connection:
     """Made by `open`. All keys begin with `prefix`."""
 
-    def __init__(self, client: "Redis", prefix: str, patience: float) -> None:
+    def __init__(self, client: "Redis", prefix: str, patience: float, latest: int) -> None:
         self._client = client
+        self._latest = latest
         self._patience = patience
         self._syncs = False
         self._rests_until = 0.0
@@ -56,9 +64,11 @@ class Connection:
         prefix: str = "mneme",
         patience: float = _PATIENCE,
         size: int = _POOL,
+        steps: Sequence[str] = formats.STEPS,
     ) -> AsyncIterator["Connection"]:
         """Redis at `url` (redis://, rediss://, unix://), over at most `size` connections, each answer awaited for
-        `patience` seconds. StoreRefused if the server would lose what it is told, StoreAway if there is none."""
+        `patience` seconds. What lies there is brought to the latest format by `steps`. StoreRefused if it is of a newer
+        one or if the server would lose what it is told, StoreAway if there is none."""
         retry = Retry(NoBackoff(), 1, supported_errors=(foreign.ConnectionError,))  # the server has been restarted
         try:
             pool = BlockingConnectionPool.from_url(
@@ -72,9 +82,10 @@ class Connection:
             )
         except ValueError:
             raise SettingsRefused("The URL of Redis must start with redis://, rediss:// or unix://.") from None
-        connection = cls(Redis.from_pool(pool), prefix, patience)
+        connection = cls(Redis.from_pool(pool), prefix, patience, len(steps) + 1)
         try:
             await connection._check(durability)
+            await formats.settle(connection.script, keys.journal(prefix), steps)
             yield connection
         finally:
             connection._closed = True
@@ -82,7 +93,7 @@ class Connection:
 
     def script(self, lua: str) -> Script:
         """The script, to be called with its first key and its arguments; loaded anew where the server lost it."""
-        registered = self._client.register_script(lua)
+        registered = self._client.register_script(formats.guarded(lua, self._latest))
 
         async def run(key: bytes, *arguments: bytes | str | int | float) -> Any:
             async with self._named():
@@ -95,9 +106,19 @@ class Connection:
         async with self._named():
             return await self._client.execute_command(*command)  # type: ignore[no-untyped-call]
 
+    async def scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
+        """All keys that match, a page at a time; a look at everything that the server holds."""
+        at = 0
+        while True:
+            at, found = await self.call("SCAN", at, "MATCH", pattern, "COUNT", _SCANNED)
+            yield found
+            if int(at) == 0:
+                return
+
     def durable(self, lua: str) -> Script:
         """The same as `script`, and on return the disk has what it wrote, where durability asks for that."""
-        plain, registered = self.script(lua), self._client.register_script(lua)
+        plain = self.script(lua)
+        registered = self._client.register_script(formats.guarded(lua, self._latest))
 
         async def run(key: bytes, *arguments: bytes | str | int | float) -> Any:
             if not self._syncs:
@@ -106,8 +127,10 @@ class Connection:
             async with self._named(patience), self._client.pipeline(transaction=False) as pipe:
                 await registered(keys=[key], args=list(arguments), client=pipe)
                 pipe.execute_command("WAITAOF", 1, 0, int(_SYNC_SECONDS * 1000))
-                result, (synced, *_) = await pipe.execute()
-            if not synced:
+                result, told = await pipe.execute(raise_on_error=False)  # else it puts the command before the code
+                if failed := next((each for each in (result, told) if isinstance(each, Exception)), None):
+                    raise failed
+            if not told[0]:
                 raise StoreAway("Redis has not written to its disk in time.")
             return result
 
@@ -204,6 +227,8 @@ class Connection:
             raise StoreAway(f"Redis does not answer ({_kind(failed)}).") from None
         except foreign.RedisError as failed:
             kind = _kind(failed)
+            if kind == formats.REFUSED:
+                raise StoreRefused(_NEWER.format(self._latest)) from None
             raise (StoreAway if kind in _NOT_NOW else MemoryUnavailable)(f"Redis refuses ({kind}).") from None
 
 

@@ -26,19 +26,23 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.errors import MemoryUnavailable
-from gateway.memory.records import Dead, Lag, Page, Scope, Turn
-from gateway.memory.stores import codec
+from gateway.memory.records import Dead, Kept, Lag, Page, Scope, Turn
+from gateway.memory.stores import codec, cursors
 from gateway.memory.stores.codec import Codec
+from gateway.memory.stores.redis import forgotten, keys
+from gateway.memory.stores.redis import journal_lists as lists
 from gateway.memory.stores.redis import journal_scripts as scripts
-from gateway.memory.stores.redis import keys
 from gateway.memory.stores.redis.connection import Connection
+from gateway.memory.stores.redis.evidence import Evidence
 from gateway.memory.stores.redis.holds import POLL, Holds
 from gateway.memory.stores.redis.outbox import Outbox, Row
+from gateway.memory.stores.redis.stored import shell, turn_or_shell
+from gateway.memory.stores.redis.stored import turn as read
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,7 @@ class RedisJournal:
         self._claimed: dict[int, _Claim] = {}  # by seq; so that a turn replaced meanwhile is not marked done
         self._outbox = Outbox(self._send)
         self._holds = Holds(connection, self._base, clock, lease)
+        self._evidence = Evidence(connection, self._base, clock)
         self._forgotten: set[bytes] = set()  # users who are held and of whom nothing shall be left in files
         self._append = connection.durable(scripts.APPEND)
         self._claim = connection.script(scripts.CLAIM)
@@ -76,10 +81,10 @@ class RedisJournal:
         self._fail = connection.script(scripts.FAIL)
         self._renew = connection.script(scripts.RENEW)
         self._erase = connection.script(scripts.ERASE)
-        self._pending = connection.script(scripts.PENDING)
-        self._letters = connection.script(scripts.LETTERS)
+        self._pending = connection.script(lists.PENDING)
+        self._letters = connection.script(lists.LETTERS)
         self._replay = connection.script(scripts.REPLAY)
-        self._lag = connection.script(scripts.LAG)
+        self._lag = connection.script(lists.LAG)
 
     @classmethod
     @asynccontextmanager
@@ -90,6 +95,7 @@ class RedisJournal:
         this one has is let go at the end, when also the turns that still wait for Redis are tried once more."""
         journal = cls(connection, clock, lease)
         await connection.script(scripts.ARRIVE)(journal._base, int(lease * 1000))
+        await journal._evidence.find_users()
         failed: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             sending, renewing = tasks.create_task(journal._outbox.run()), tasks.create_task(journal._renewing())
@@ -105,8 +111,9 @@ class RedisJournal:
         if failed is not None:
             raise failed
 
-    async def append(self, turn: Turn) -> int:
-        return await self._outbox.put((keys.who(turn.scope), codec.blob(turn.id), _turns.encode(turn)))
+    async def append(self, turn: Turn, began: float | None = None) -> int:
+        row = (keys.who(turn.scope), codec.blob(turn.id), _turns.encode(turn), repr(turn.at), began)
+        return await self._outbox.put(row)
 
     async def claim(self, limit: int) -> list[Turn]:
         lease, window = int(self._lease * 1000), max(limit, _USERS)
@@ -116,13 +123,13 @@ class RedisJournal:
         turns, damaged = [], []
         for seq, who, id, revision, body in rows:
             self._claimed[seq] = _Claim(who, id, revision)
-            if turn := _turn(body):
+            if turn := read(body):
                 turns.append(turn)
             else:
-                damaged.append(_shell(seq, who, id))
-        for shell in damaged:
+                damaged.append(shell(seq, who, id))
+        for lost in damaged:
             log.error("a turn in the journal is damaged; it is a dead letter now")
-            await self.fail(shell, _DAMAGED, attempts=1, delay=0)
+            await self.fail(lost, _DAMAGED, attempts=1, delay=0)
         return turns if turns or not damaged else await self.claim(limit)  # none would mean that nothing waits
 
     async def done(self, turns: Sequence[Turn]) -> None:
@@ -150,7 +157,7 @@ class RedisJournal:
 
     async def pending(self, scope: Scope, limit: int = 50) -> list[Turn]:
         bodies = await self._pending(self._base, keys.who(scope), limit)
-        return [turn for body in bodies if (turn := _turn(body))]
+        return [turn for body in bodies if (turn := read(body))]
 
     async def turns(self, scope: Scope, ids: Sequence[str]) -> list[Turn]:
         if not ids:
@@ -158,13 +165,21 @@ class RedisJournal:
             return []
         who, wanted = keys.who(scope), [*map(codec.blob, dict.fromkeys(ids))]
         bodies = await self._connection.call("HMGET", self._base + b"bodies:" + who, *wanted)
-        return [_turn_or_shell(body, who, id) for id, body in zip(wanted, bodies, strict=True) if body]
+        return [turn_or_shell(body, who, id) for id, body in zip(wanted, bodies, strict=True) if body]
+
+    async def scopes(self, *, tenant: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[Scope]:
+        return await self._evidence.scopes(tenant, cursor, limit)
+
+    async def kept(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[Kept]:
+        return await self._evidence.kept(keys.who(scope), cursor, limit)
+
+    async def put_back(self, scope: Scope, kept: Sequence[Kept]) -> None:
+        await self._evidence.put_back(keys.who(scope), scope, kept)
 
     async def dead(self, *, cursor: str | None = None, limit: int = 50) -> Page[Dead]:
-        rows = await self._letters(self._base, keys.after(cursor), limit + 1)
+        rows = await self._letters(self._base, cursors.number(cursor), limit + 1)
         letters = tuple(
-            Dead(_turn_or_shell(body, who, id), tries, error.decode())
-            for _, who, id, body, tries, error in rows[:limit]
+            Dead(turn_or_shell(body, who, id), tries, error.decode()) for _, who, id, body, tries, error in rows[:limit]
         )
         return Page(letters, str(rows[limit - 1][0]) if len(rows) > limit else None)
 
@@ -183,8 +198,12 @@ class RedisJournal:
     async def erase(self, scope: Scope, ids: Sequence[str]) -> int:
         return await self._erased(scope, 0, [*map(codec.blob, dict.fromkeys(ids))])
 
+    async def expire(self, scope: Scope, before: float, *, sparing: Collection[str] = ()) -> int:
+        return await self._evidence.expire(keys.who(scope), before, {*map(codec.blob, sparing)})
+
     async def forget(self, scope: Scope) -> int:
         count, who = await self._erased(scope, 1, []), keys.who(scope)
+        await asyncio.sleep(forgotten.BLUR)
         if self._holds.name(who):
             self._forgotten.add(who)
         else:
@@ -195,7 +214,8 @@ class RedisJournal:
         await self._connection.ping()
 
     async def _send(self, rows: Sequence[Row]) -> list[int]:
-        numbers: list[int] = await self._append(self._base, self._clock(), *(part for row in rows for part in row))
+        parts = [part for *row, began in rows for part in (*row, forgotten.age(began))]
+        numbers: list[int] = await self._append(self._base, self._clock(), *parts)
         return numbers
 
     async def _erased(self, scope: Scope, every: int, ids: Sequence[bytes]) -> int:
@@ -231,18 +251,3 @@ class RedisJournal:
 
     def _held(self) -> set[bytes]:
         return {claim.who for claim in self._claimed.values()}
-
-
-def _turn(stored: bytes) -> Turn | None:
-    seq, _, body = stored.partition(b":")
-    turn = _turns.decode_if_whole(body)
-    return replace(turn, seq=int(seq)) if turn else None
-
-
-def _shell(seq: int, who: bytes, id: bytes) -> Turn:
-    """Of a damaged turn what its keys know: whose it is, so that it can be shown and erased."""
-    return Turn(codec.text(id), keys.scope(who), "", "", 0.0, "", "", seq=seq)
-
-
-def _turn_or_shell(stored: bytes, who: bytes, id: bytes) -> Turn:
-    return _turn(stored) or _shell(int(stored.partition(b":")[0]), who, id)

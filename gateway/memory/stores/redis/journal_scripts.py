@@ -9,17 +9,22 @@ Keys, all behind the base that KEYS[1] gives; `who` is a user of a tenant:
     bodies:<who>  id → "seq:" and the turn
     wait:<who>    the pending turns' ids by seq          since  all pending turns' seqs by how long they have waited
     dead:<who>    the dead turns' ids by seq             dead   all dead turns, (who, id), by seq
-    seq           the last running number
+    seq           the last running number                scopes  who has turns; listed: all who do, see evidence.py
+    oldest        who → none of their turns was said before that; nothing where nobody has looked
     line          a stream: users who have turns that are due, each once; its group "writers" says who has whom
     standing      who → the user's entry in the line     later  users whose turns are all delayed, by when they are due
     holders       who → who holds the user               holds  held users, by when that ends (the server's ms)
     wanted        users whom somebody waits to hold, by when that is no longer known (the server's ms)
+    forgotten     see forgotten.py
 """
 
-BASE = """
+from gateway.memory.stores.redis.forgotten import LUA
+
+_BASE = """
 local B, GROUP = KEYS[1], 'writers'
 local LINE, STANDING, LATER, SINCE, DEAD = B .. 'line', B .. 'standing', B .. 'later', B .. 'since', B .. 'dead'
 local HOLDERS, HOLDS, WANTED = B .. 'holders', B .. 'holds', B .. 'wanted'
+local SCOPES, OLDEST = B .. 'scopes', B .. 'oldest'
 local SEQ, STATE, REVISION, TRIES, DUE, FIRST, ERROR = 1, 2, 3, 4, 5, 6, 7
 
 local function joined(first, second) return #first .. ':' .. first .. second end
@@ -106,7 +111,27 @@ local function wait_no_more(who, id, row, state)
   end
   keep(who, id, row)
 end
+local function speaks(who, at)  -- before the turn is kept
+  local known = redis.call('HGET', OLDEST, who)
+  if known and tonumber(at) < tonumber(known) or redis.call('EXISTS', B .. 'rows:' .. who) == 0 then
+    redis.call('HSET', OLDEST, who, at)
+  end
+  redis.call('ZADD', SCOPES, 0, who)
+end
+local function remove(who, id, row)
+  redis.call('ZREM', SINCE, row[SEQ])
+  redis.call('ZREM', DEAD, joined(who, id))
+  redis.call('ZREM', B .. 'wait:' .. who, id)
+  redis.call('ZREM', B .. 'dead:' .. who, id)
+  redis.call('HDEL', B .. 'rows:' .. who, id)
+  redis.call('HDEL', B .. 'bodies:' .. who, id)
+  if redis.call('EXISTS', B .. 'rows:' .. who) == 0 then
+    redis.call('ZREM', SCOPES, who)
+    redis.call('HDEL', OLDEST, who)
+  end
+end
 """
+BASE = _BASE + LUA
 
 # A consumer that was killed leaves its name behind; what it had is taken over by `claim`, and then the name may go.
 ARRIVE = f"""{BASE}
@@ -120,12 +145,13 @@ for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', LINE, GROUP)) do
     redis.call('XGROUP', 'DELCONSUMER', LINE, GROUP, consumer.name)
   end
 end
+if redis.call('EXISTS', B .. 'seq') == 0 then redis.call('SET', B .. 'listed', 1) end
 """
 
 APPEND = f"""{BASE}
 local now, numbers = tonumber(ARGV[1]), {{}}
-for i = 2, #ARGV, 3 do
-  local who, id, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+local function told(who, id, body, at)
+  speaks(who, at)
   local row = row_of(who, id)
   if not row then
     row = {{redis.call('INCR', B .. 'seq'), 'new', 0, 0, 0, now, ''}}
@@ -135,7 +161,11 @@ for i = 2, #ARGV, 3 do
   row[REVISION], row[ERROR] = row[REVISION] + 1, ''
   wait(who, id, row)
   redis.call('HSET', B .. 'bodies:' .. who, id, string.format('%d:', row[SEQ]) .. body)
-  numbers[#numbers + 1] = row[SEQ]
+  return row[SEQ]
+end
+for i = 2, #ARGV, 5 do
+  local gone = outlived(ARGV[i], ARGV[i + 4])
+  numbers[#numbers + 1] = gone and 0 or told(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 end
 return numbers
 """
@@ -184,6 +214,7 @@ table.sort(found, function(one, other) return one[1] < other[1] end)
 local answer, has = {{}}, {{}}
 for i = 1, math.min(limit, #found) do
   local seq, who, id, revision = unpack(found[i])
+  if not has[who] then redis.call('ZADD', SCOPES, 0, who) end  -- told by a gateway that kept no list
   has[who] = true
   answer[i] = {{seq, who, id, revision, redis.call('HGET', B .. 'bodies:' .. who, id)}}
 end
@@ -241,44 +272,18 @@ ERASE = f"""{BASE}
 local now, writer, who, all = tonumber(ARGV[1]), ARGV[2], ARGV[4], ARGV[5] == '1'
 local _, has, idle = holder(who)
 if has and has ~= writer and idle < tonumber(ARGV[3]) or (held(who) or ARGV[6]) ~= ARGV[6] then return -1 end
+if all then stamp(who) end
 local ids, count = all and redis.call('HKEYS', B .. 'rows:' .. who) or {{}}, 0
 for i = 7, #ARGV do ids[#ids + 1] = ARGV[i] end
 for _, id in ipairs(ids) do
   local row = row_of(who, id)
   if row then
     count = count + 1
-    redis.call('ZREM', SINCE, row[SEQ])
-    redis.call('ZREM', DEAD, joined(who, id))
-    redis.call('ZREM', B .. 'wait:' .. who, id)
-    redis.call('ZREM', B .. 'dead:' .. who, id)
-    redis.call('HDEL', B .. 'rows:' .. who, id)
-    redis.call('HDEL', B .. 'bodies:' .. who, id)
+    remove(who, id, row)
   end
 end
 if has ~= writer or redis.call('EXISTS', B .. 'wait:' .. who) == 0 then settle(who, now) end
 return count
-"""
-
-PENDING = f"""{BASE}
-local who, limit, found = ARGV[1], tonumber(ARGV[2]), {{}}
-for _, state in ipairs({{'wait:', 'dead:'}}) do
-  local pairs_ = redis.call('ZREVRANGE', B .. state .. who, 0, limit - 1, 'WITHSCORES')
-  for i = 1, #pairs_, 2 do found[#found + 1] = {{tonumber(pairs_[i + 1]), pairs_[i]}} end
-end
-table.sort(found, function(one, other) return one[1] > other[1] end)
-local answer = {{}}
-for i = 1, math.min(limit, #found) do answer[i] = redis.call('HGET', B .. 'bodies:' .. who, found[i][2]) end
-return answer
-"""
-
-LETTERS = f"""{BASE}
-local answer = {{}}
-for i, letter in ipairs(redis.call('ZRANGEBYSCORE', DEAD, '(' .. ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])) do
-  local who, id = split(letter)
-  local row = row_of(who, id)
-  answer[i] = {{row[SEQ], who, id, redis.call('HGET', B .. 'bodies:' .. who, id), row[TRIES], row[ERROR]}}
-end
-return answer
 """
 
 REPLAY = f"""{BASE}
@@ -292,9 +297,4 @@ for _, letter in ipairs(redis.call('ZRANGE', DEAD, 0, -1)) do
   end
 end
 return count
-"""
-
-LAG = f"""{BASE}
-local oldest = redis.call('ZRANGE', SINCE, 0, 0, 'WITHSCORES')
-return {{redis.call('ZCARD', SINCE), redis.call('ZCARD', DEAD), oldest[2]}}
 """

@@ -6,14 +6,13 @@ way.
 
 import base64
 import hashlib
+import re
 
 import msgspec
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Scope
 from gateway.memory.stores.codec import blob, text
-
-_LARGEST = 2**63 - 1
 
 
 def joined(first: bytes, second: bytes) -> bytes:
@@ -48,6 +47,11 @@ def tenant(prefix: str, name: str) -> bytes:
     return b"%b:{%b}:" % (prefix.encode(), hashlib.blake2b(blob(name), digest_size=16).hexdigest().encode())
 
 
+def pattern(start: bytes, rest: bytes = b"*") -> bytes:
+    """What matches the keys that begin with `start`, whatever characters that has."""
+    return re.sub(rb"[\\*?[\]]", rb"\\\g<0>", start) + rest
+
+
 def pack(score: float, member: bytes) -> str:
     """The cursor behind this member of a list that is sorted by score, then member."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode([score, member])).decode()
@@ -59,12 +63,3 @@ def unpack(cursor: str) -> tuple[float, bytes]:
         return msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=tuple[float, bytes])
     except (ValueError, msgspec.DecodeError):
         raise BadRequest("The cursor is not one that this list gave out.", param="cursor") from None
-
-
-def after(cursor: str | None) -> int:
-    """The running number that a cursor of dead letters stands for; BadRequest for a foreign one."""
-    if cursor is None:
-        return 0
-    if not (cursor.isdecimal() and int(cursor[:20]) <= _LARGEST):
-        raise BadRequest("The cursor is not one that this list gave out.", param="cursor")
-    return int(cursor[:20])

@@ -14,8 +14,8 @@ from gateway.errors import MemoryUnavailable, StoreAway
 
 log = logging.getLogger(__name__)
 
-Row = tuple[bytes, bytes, bytes]
-"""Whose it is, its id, and its body."""
+Row = tuple[bytes, bytes, bytes, str, float | None]
+"""Whose it is, its id, its body, when it was said, and when it began, see ports.Journal.append."""
 
 _BATCH = 128  # Redis does nothing else meanwhile: some milliseconds
 _LIMIT = 4096

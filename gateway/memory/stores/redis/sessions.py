@@ -2,17 +2,19 @@
 gateway places or erases, the next one's request must see.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.memory.records import Page, Placed, Scope, Trace
-from gateway.memory.stores import codec
+from gateway.memory.stores import codec, cursors
 from gateway.memory.stores.codec import Codec
-from gateway.memory.stores.redis import keys
+from gateway.memory.stores.redis import forgotten, keys
 from gateway.memory.stores.redis import session_scripts as scripts
 from gateway.memory.stores.redis.connection import Connection
 from gateway.memory.stores.redis.traces import Traces
+from gateway.memory.stores.redis.users import Users
 
 _placements = Codec(Placed)
 # A request that had recalled a memory when it was erased may still be on its way to `place`.
@@ -28,12 +30,14 @@ class RedisSessions:
     def __init__(self, connection: Connection, *, trace_limit: int, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
+        self._users = Users(connection)
         self._traces = Traces(connection, trace_limit)
         self._place = connection.script(scripts.PLACE)
         self._bar = connection.script(scripts.BAR)
         self._amend = connection.script(scripts.AMEND_PLACED)
         self._lengths = connection.script(scripts.LENGTHS)
         self._count = connection.script(scripts.COUNT)
+        self._expire = connection.script(scripts.EXPIRE)
         self._forget = connection.script(scripts.FORGET)
 
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
@@ -41,10 +45,10 @@ class RedisSessions:
         found = {chain: _placements.decode_if_whole(body) for chain, body in zip(chains, bodies, strict=True) if body}
         return {chain: placed for chain, placed in found.items() if placed}
 
-    async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
+    async def place(self, scope: Scope, chain: str, placed: Placed, began: float | None = None) -> None:
         user, session, ids = codec.blob(scope.user), codec.blob(placed.session), map(codec.blob, placed.memories)
         bodies = _placements.encode(placed), _placements.encode(_bare(placed))
-        row = (self._clock(), user, codec.blob(chain), session, placed.at, *bodies, *ids)
+        row = (self._clock(), user, codec.blob(chain), session, placed.at, forgotten.age(began), *bodies, *ids)
         await self._place(self._base(scope), *row)
 
     async def sessions(
@@ -68,11 +72,17 @@ class RedisSessions:
         items = tuple(placed for body in bodies if body and (placed := _placements.decode_if_whole(body)))
         return Page(items, _cursor(found, limit))
 
+    async def chained(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[str, Placed]]:
+        key = self._base(scope) + b"placed:" + codec.blob(scope.user)
+        at, rows = await self._connection.call("HSCAN", key, cursors.number(cursor), "COUNT", limit)
+        known = [(codec.text(chain), _placements.decode_if_whole(keys.split(row)[1])) for chain, row in rows.items()]
+        return Page(tuple((chain, placed) for chain, placed in known if placed), str(at) if at else None)
+
     async def count(self, scope: Scope) -> int:
         return int(await self._count(self._base(scope), codec.blob(scope.user)))
 
-    async def trace(self, trace: Trace) -> None:
-        await self._traces.keep(trace)
+    async def trace(self, trace: Trace, began: float | None = None) -> None:
+        await self._traces.keep(trace, began)
 
     async def traces(self, scope: Scope, *, session: str | None = None, limit: int = 50) -> list[Trace]:
         return await self._traces.latest(scope, session, limit)
@@ -86,8 +96,20 @@ class RedisSessions:
         await self._erase_placements(scope, gone)
         await self._traces.erase(scope, gone)
 
+    async def users(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> Page[str]:
+        return await self._users.of(tenant, cursor, limit)
+
+    async def expire(self, scope: Scope, before: float) -> int:
+        gone, at, more = 0, 0, 1
+        while more:
+            row = (codec.blob(scope.user), before, at, _PAGE)
+            expired, at, more = await self._expire(self._base(scope), *row)
+            gone += expired
+        return gone + await self._traces.expire(scope, before)
+
     async def forget(self, scope: Scope) -> int:
-        count = int(await self._forget(self._base(scope), self._clock(), _ON_THEIR_WAY, codec.blob(scope.user)))
+        count = int(await self._forget(self._base(scope), codec.blob(scope.user)))
+        await asyncio.sleep(forgotten.BLUR)
         await self._connection.scrub()
         return count
 

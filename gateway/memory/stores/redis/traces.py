@@ -1,17 +1,17 @@
 """Traces over Redis: why each answer was as it was. The oldest go when a tenant has too many."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from gateway.memory.records import Scope, Trace
 from gateway.memory.stores import codec
-from gateway.memory.stores.codec import Codec
-from gateway.memory.stores.redis import keys
+from gateway.memory.stores.codec import Codec, Said
+from gateway.memory.stores.redis import forgotten, keys
 from gateway.memory.stores.redis import session_scripts as scripts
 from gateway.memory.stores.redis.connection import Connection
 
-_traces = Codec(Trace)
+_traces, _said = Codec(Trace), Codec(Said)
 _LATEST = 10_000
 _PAGE = 100
 
@@ -27,14 +27,15 @@ class Traces:
         self._latest = connection.script(scripts.TRACES)
         self._amend = connection.script(scripts.AMEND_TRACE)
 
-    async def keep(self, trace: Trace) -> None:
+    async def keep(self, trace: Trace, began: float | None) -> None:
         """Told again under the same id it is completed: what was erased since the first time stays erased."""
         name = (trace.scope.tenant, trace.id)
         told, known, again = trace, b"", int(name in self._told)
         where = codec.blob(trace.scope.user), codec.blob(trace.session), codec.blob(trace.id)
         while True:
             body = _traces.encode(told)
-            found = await self._keep(self._base(trace.scope.tenant), self._limit, *where, body, known, again)
+            asked = (self._limit, *where, body, known, again, forgotten.age(began))
+            found = await self._keep(self._base(trace.scope.tenant), *asked)
             if found is None:
                 break
             kept = _traces.decode_if_whole(_body(found))
@@ -57,11 +58,25 @@ class Traces:
     async def erase(self, scope: Scope, gone: frozenset[str]) -> None:
         """Remove the traces of these turns, and the text of these memories from all others."""
         base, user = self._base(scope.tenant), codec.blob(scope.user)
+        async for id, stored in self._of(base, user):
+            await self._erase(base, user, id, stored, gone)
+
+    async def expire(self, scope: Scope, before: float) -> int:
+        """Remove those from before that moment; how many."""
+        base, user, gone = self._base(scope.tenant), codec.blob(scope.user), 0
+        async for id, stored in self._of(base, user):
+            said = _said.decode_if_whole(_body(stored)) if stored else None
+            if stored and said and said.at < before:
+                gone += int(await self._amend(base, user, id, stored, b""))
+        return gone
+
+    async def _of(self, base: bytes, user: bytes) -> AsyncIterator[tuple[bytes, bytes | None]]:
+        """The user's traces as they are stored, by id; None for one that is gone already."""
         ids: Sequence[bytes] = await self._connection.call("ZRANGE", base + b"traces:" + user, 0, -1)
         for start in range(0, len(ids), _PAGE):
             page = ids[start : start + _PAGE]
             for id, stored in zip(page, await self._connection.call("HMGET", base + b"trace", *page), strict=True):
-                await self._erase(base, user, id, stored, gone)
+                yield id, stored
 
     async def _erase(self, base: bytes, user: bytes, id: bytes, stored: bytes | None, gone: frozenset[str]) -> None:
         """Until nobody has changed it in between."""

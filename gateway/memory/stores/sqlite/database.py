@@ -9,9 +9,9 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -57,6 +57,7 @@ class Database:
         self._writing = connect(path, self._pragmas, patience)
         self._reading = connect(path, self._pragmas)
         self._writer = threading.Thread(target=self._write, name="sqlite-write")
+        self._reading_all = asyncio.Lock()
         self._closed = False
         self.commits = 0
         self.queued = 0
@@ -114,8 +115,18 @@ class Database:
 
     async def scrub(self) -> None:
         """Make deleted text leave the files: pages are overwritten on delete, this empties the write-ahead log."""
-        await self._wait_for_room()
-        await self._submit(_empty_log, alone=True)
+        async with self._reading_all:
+            await self._wait_for_room()
+            await self._submit(_empty_log, alone=True)
+
+    async def copy(self, path: Path, look: Job[T]) -> T:
+        """Copy the whole database, as it is at one moment, to a new file and check it there, while reads and writes go
+        on; what `look` finds in the copy. Scrubbing waits: it cannot empty a log that somebody reads."""
+        async with self._reading_all:
+            try:
+                return await asyncio.to_thread(_copy, self._path, path, look)
+            except sqlite3.Error as failed:
+                raise MemoryUnavailable(f"The embedded database cannot be copied: {failed}") from failed
 
     async def _wait_for_room(self) -> None:
         try:
@@ -205,6 +216,16 @@ class Database:
                 ticket.future.set_exception(error)
 
 
+def select(statement: str, *values: Any) -> Job[list[Any]]:
+    """A job that answers with all rows."""
+    return lambda connection: connection.execute(statement, values).fetchall()
+
+
+def change(statement: str, rows: Sequence[Any]) -> Job[int]:
+    """A job that runs the statement for every row; how many it changed."""
+    return lambda connection: connection.executemany(statement, rows).rowcount
+
+
 def _run(connection: sqlite3.Connection, ticket: _Ticket) -> None:
     connection.execute("SAVEPOINT job")
     if not _attempt(connection, ticket):
@@ -223,6 +244,14 @@ def _attempt(connection: sqlite3.Connection, ticket: _Ticket) -> bool:
 def _is_busy(failed: sqlite3.OperationalError) -> bool:
     """Whether another process is in the way; not a disk that is full, read-only or broken."""
     return failed.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY  # the rest is detail
+
+
+def _copy(path: Path, to: Path, look: Job[T]) -> T:
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)  # in one step: one that is taken in many begins anew whenever somebody writes
+    prepare(to)
+    with closing(sqlite3.connect(to)) as copy:
+        return look(copy)
 
 
 def _empty_log(connection: sqlite3.Connection) -> None:

@@ -12,8 +12,10 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.memory.records import Page, Placed, Scope, Trace
+from gateway.memory.stores import cursors
 from gateway.memory.stores.codec import Codec, blob, text
 from gateway.memory.stores.sqlite.database import Database, Job
+from gateway.memory.stores.sqlite.forgotten import Forgotten
 from gateway.memory.stores.sqlite.schema import who
 from gateway.memory.stores.sqlite.traces import Traces
 
@@ -35,6 +37,18 @@ _PLACEMENTS = """
 SELECT at, chain, body FROM placements WHERE tenant = ? AND user = ? AND session = ? AND (at, chain) > (?, ?)
 ORDER BY at, chain LIMIT ?
 """
+# One by one: a list of them all would be looked for among all that they have.
+_NEXT_USER = """
+SELECT min(user) FROM (
+    SELECT min(user) AS user FROM placements WHERE tenant = :tenant AND user > :after
+    UNION ALL SELECT min(user) FROM traces WHERE tenant = :tenant AND user > :after)
+"""
+_EXPIRE = "DELETE FROM placements WHERE tenant = ? AND user = ? AND at < ?"
+# A page at a time, in an order that no placement changes.
+_CHAINED = """
+SELECT chain, body FROM placements WHERE tenant = ? AND user = ? AND chain >= ? AND chain IS NOT ?
+ORDER BY chain LIMIT ?
+"""
 _FORGET = (
     "DELETE FROM placements WHERE tenant = ? AND user = ?",
     "DELETE FROM traces WHERE tenant = ? AND user = ?",
@@ -53,9 +67,10 @@ class SqliteSessions:
     def __init__(self, database: Database, *, trace_limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._cache: OrderedDict[Key, Placed | None] = OrderedDict()
-        self._erased: list[tuple[float, Scope, frozenset[str] | None]] = []
+        self._erased: list[tuple[float, Scope, frozenset[str]]] = []
         self._erasures = 0
-        self._traces = Traces(database, trace_limit)
+        self._forgotten = Forgotten()
+        self._traces = Traces(database, trace_limit, self._forgotten)
         self._clock = clock
 
     async def placed(self, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
@@ -73,11 +88,13 @@ class SqliteSessions:
         self._shrink()
         return {chain: placed for chain in keys if (placed := known[chain]) is not None}
 
-    async def place(self, scope: Scope, chain: str, placed: Placed) -> None:
+    async def place(self, scope: Scope, chain: str, placed: Placed, began: float | None = None) -> None:
         key = (scope.tenant, scope.user, chain)
 
         def prepared() -> Job[Any]:
             # When there is room in the queue, not before: what is erased while we wait must not come back.
+            if self._forgotten.outlived(scope, began):
+                return _nothing
             kept = self._without_erased(scope, placed)
             row = (*who(scope), blob(chain), blob(kept.session), kept.at, _placements.encode(kept))
             self._cache[key] = kept
@@ -107,13 +124,22 @@ class SqliteSessions:
         items = tuple(placed for *_, body in rows[:limit] if (placed := _placements.decode_if_whole(body)))
         return Page(items, _pack(rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None)
 
+    async def chained(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Page[tuple[str, Placed]]:
+        """Asked in the writer's queue as well."""
+        last = None if cursor is None else _unpack(cursor)[1]
+        values = (*who(scope), last or b"", last, limit + 1)
+        rows: list[Any] = await self._database.write(lambda c: c.execute(_CHAINED, values).fetchall())
+        known = [(text(chain), _placements.decode_if_whole(body)) for chain, body in rows[:limit]]
+        items = tuple((chain, placed) for chain, placed in known if placed)
+        return Page(items, _pack(0.0, rows[limit - 1][0]) if len(rows) > limit else None)
+
     async def count(self, scope: Scope) -> int:
         tenant, user = who(scope)
         values = {"tenant": tenant, "user": user}
         return await self._database.write(lambda c: int(c.execute(_COUNT, values).fetchone()[0]))
 
-    async def trace(self, trace: Trace) -> None:
-        await self._traces.keep(trace)
+    async def trace(self, trace: Trace, began: float | None = None) -> None:
+        await self._traces.keep(trace, began)
 
     async def traces(self, scope: Scope, *, session: str | None = None, limit: int = 50) -> list[Trace]:
         return await self._traces.latest(scope, session, limit)
@@ -128,31 +154,48 @@ class SqliteSessions:
         await self._traces.erase(scope, gone)
         self._forget_cached(scope, gone)
 
+    async def users(self, tenant: str, *, cursor: str | None = None, limit: int = 50) -> Page[str]:
+        after = "" if cursor is None else cursors.word(cursor)  # a text stands before every id, also the empty one
+        rows = await self._database.read(lambda c: _users(c, blob(tenant), after, limit + 1))
+        return Page(tuple(map(text, rows[:limit])), cursors.of_word(rows[limit - 1]) if len(rows) > limit else None)
+
+    async def expire(self, scope: Scope, before: float) -> int:
+        placements = await self._database.write(lambda c: c.execute(_EXPIRE, (*who(scope), before)).rowcount)
+        if placements:
+            self._uncache(scope, before)
+        return placements + await self._traces.expire(scope, before)
+
     async def forget(self, scope: Scope) -> int:
         def job(connection: sqlite3.Connection) -> int:
             return sum(connection.execute(statement, who(scope)).rowcount for statement in _FORGET)
 
-        self._forget_cached(scope, None)
+        self._forgotten.stamp(scope)
+        self._uncache(scope)
         count = await self._database.write(job)
-        self._forget_cached(scope, None)
+        self._uncache(scope)
         await self._database.scrub()
         return count
 
     async def ping(self) -> None:
         await self._database.read(lambda c: c.execute("SELECT 1").fetchone())
 
-    def _forget_cached(self, scope: Scope, gone: frozenset[str] | None) -> None:
-        """Drop what is cached of the scope; `gone` are the ids that must not be placed again, None for all."""
-        self._erasures += 1
+    def _forget_cached(self, scope: Scope, gone: frozenset[str]) -> None:
+        """Drop what is cached of the scope; `gone` are the ids that must not be placed again."""
         now = self._clock()
         self._erased = [old for old in self._erased if now - old[0] < _ON_THEIR_WAY] + [(now, scope, gone)]
-        for key in [key for key in self._cache if key[:2] == (scope.tenant, scope.user)]:
+        self._uncache(scope)
+
+    def _uncache(self, scope: Scope, before: float | None = None) -> None:
+        """Drop what is cached from before that moment, or all of it; what is being read now is not cached either."""
+        self._erasures += 1
+        own = [(key, placed) for key, placed in self._cache.items() if key[:2] == (scope.tenant, scope.user)]
+        for key in [key for key, placed in own if before is None or (placed and placed.at < before)]:
             del self._cache[key]
 
     def _without_erased(self, scope: Scope, placed: Placed) -> Placed:
         ids = {*placed.memories}
         for at, where, gone in self._erased:
-            if where == scope and self._clock() - at < _ON_THEIR_WAY and (ids if gone is None else ids & gone):
+            if where == scope and self._clock() - at < _ON_THEIR_WAY and ids & gone:
                 return replace(placed, text="", memories=(), pinned=False)
         return placed
 
@@ -161,11 +204,25 @@ class SqliteSessions:
             self._cache.popitem(last=False)
 
 
+def _nothing(_connection: sqlite3.Connection) -> None:
+    """What is left of a job whose user was forgotten."""
+
+
 def _placed(connection: sqlite3.Connection, scope: Scope, chains: Sequence[str]) -> dict[str, Placed]:
     statement = "SELECT body FROM placements WHERE tenant = ? AND user = ? AND chain = ?"
     rows = {chain: connection.execute(statement, (*who(scope), blob(chain))).fetchone() for chain in chains}
     found = {chain: _placements.decode_if_whole(row[0]) for chain, row in rows.items() if row}
     return {chain: placed for chain, placed in found.items() if placed}
+
+
+def _users(connection: sqlite3.Connection, tenant: bytes, after: Any, count: int) -> list[bytes]:
+    found: list[bytes] = []
+    while len(found) < count:
+        (after,) = connection.execute(_NEXT_USER, {"tenant": tenant, "after": after}).fetchone()
+        if after is None:
+            break
+        found.append(after)
+    return found
 
 
 def _erase_placements(connection: sqlite3.Connection, scope: Scope, gone: frozenset[str]) -> None:

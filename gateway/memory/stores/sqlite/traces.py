@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.memory.records import Scope, Trace
-from gateway.memory.stores.codec import Codec, blob
-from gateway.memory.stores.sqlite.database import Database
+from gateway.memory.stores.codec import Codec, Said, blob
+from gateway.memory.stores.sqlite.database import Database, change, select
+from gateway.memory.stores.sqlite.forgotten import Forgotten
 from gateway.memory.stores.sqlite.schema import who
 
 log = logging.getLogger(__name__)
 
-_traces = Codec(Trace)
+_traces, _said = Codec(Trace), Codec(Said)
 _TRIM_EVERY = 64
 _LATEST = 10_000
 _WARN_EVERY = 1000
+_LOOKED_AT = 64
 
 _KEEP = """
 INSERT INTO traces (tenant, user, id, session, body) VALUES (?, ?, ?, ?, ?)
@@ -24,6 +26,8 @@ ON CONFLICT (tenant, id) DO UPDATE SET user = excluded.user, session = excluded.
 """
 _FIND = "SELECT body FROM traces WHERE tenant = ? AND user = ? AND id = ?"
 _OF = "SELECT number, body FROM traces WHERE tenant = ? AND user = ?"
+_FROM = "SELECT number, body FROM traces WHERE tenant = ? AND user = ? AND number > ? ORDER BY number LIMIT ?"
+_REMOVE = "DELETE FROM traces WHERE number = ?"
 _TRIM = """
 DELETE FROM traces WHERE tenant = :tenant AND number <= (
     SELECT number FROM traces WHERE tenant = :tenant ORDER BY number DESC LIMIT 1 OFFSET :limit)
@@ -33,14 +37,15 @@ DELETE FROM traces WHERE tenant = :tenant AND number <= (
 class Traces:
     """One tenant keeps `limit` traces, and a few more for a while. `dropped` counts those that nobody had time for."""
 
-    def __init__(self, database: Database, limit: int) -> None:
+    def __init__(self, database: Database, limit: int, forgotten: Forgotten) -> None:
         self._database = database
         self._limit = limit
+        self._forgotten = forgotten
         self._kept: Counter[str] = Counter()
         self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.dropped = 0
 
-    async def keep(self, trace: Trace) -> None:
+    async def keep(self, trace: Trace, began: float | None) -> None:
         """Queue the trace, or drop it when the disk does not keep up.
 
         Told again under the same id it is completed: what was erased since the first time stays erased.
@@ -51,7 +56,7 @@ class Traces:
         def job(connection: sqlite3.Connection) -> None:
             row = (*who(trace.scope), blob(trace.id))
             found = connection.execute(_FIND, row).fetchone()
-            if found or not again:
+            if (found or not again) and not self._forgotten.outlived(trace.scope, began):
                 kept = _traces.decode_if_whole(found[0]) if found else None
                 now = _completed(kept, trace) if kept else trace
                 connection.execute(_KEEP, (*row, blob(trace.session), _traces.encode(now)))
@@ -91,7 +96,7 @@ class Traces:
             for number, body in connection.execute(_OF, who(scope)).fetchall():
                 trace = _traces.decode_if_whole(body)
                 if trace is None or trace.turn in gone:  # of a damaged one nobody knows what text it holds
-                    connection.execute("DELETE FROM traces WHERE number = ?", (number,))
+                    connection.execute(_REMOVE, (number,))
                     continue
                 hits = tuple(hit for hit in trace.hits if not gone & {hit.memory.id, *hit.memory.sources})
                 if len(hits) < len(trace.hits):
@@ -99,6 +104,18 @@ class Traces:
                     connection.execute("UPDATE traces SET body = ? WHERE number = ?", (bare, number))
 
         await self._database.write(job)
+
+    async def expire(self, scope: Scope, before: float) -> int:
+        """Remove those from before that moment; how many. A few at a time: others wait for the threads, too."""
+        after, gone = 0, 0
+        while True:
+            rows = await self._database.read(select(_FROM, *who(scope), after, _LOOKED_AT))
+            old = [(number,) for number, body in rows if (said := _said.decode_if_whole(body)) and said.at < before]
+            if old:
+                gone += await self._database.write(change(_REMOVE, old))
+            if len(rows) < _LOOKED_AT:
+                return gone
+            after = rows[-1][0]
 
 
 def _completed(kept: Trace, told: Trace) -> Trace:

@@ -1,0 +1,1 @@
+"""`mneme eval hygiene`: is what is remembered clean?"""

@@ -1,0 +1,1 @@
+"""`mneme eval qa`: are questions answered rightly from memory?"""

@@ -1,0 +1,1 @@
+"""Half an hour of everything at once: does any process grow? `python -m tests.soak`."""
