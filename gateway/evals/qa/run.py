@@ -142,7 +142,7 @@ async def _one(
             running = {n: tasks.create_task(desk.answer(sample, n, question)) for n, question in new}
             for task in running.values():
                 task.add_done_callback(lambda _: step(sample.name))
-    except ExceptionGroup as failed:
+    except ExceptionGroup as failed:  # the first failure ended the others
         raise failed.exceptions[0] from None
     return [running[n].result() if n in running else known[sample.name, n] for n, _ in asked]
 
