@@ -193,13 +193,7 @@ class Curator:
         """Those whose words nobody edited, with what else was decided about them: a turn told again must not undo what
         was made of it."""
         there = {m.id: m for m in await self.memories.get(scope, [m.id for m in fresh]) if m.version > 1}
-        kept = [
-            replace(new, status=old.status, pinned=old.pinned, use=old.use, version=old.version)
-            if (old := there.get(new.id))
-            else new
-            for new in fresh
-        ]
-        return [memory for memory in kept if not (memory.id in there and there[memory.id].former)]
+        return [told for new in fresh if (told := _told_again(there.get(new.id), new))]
 
     async def _unplace(self, scope: Scope, ids: Sequence[str]) -> None:
         """What was injected from a former text must not be replayed."""
@@ -217,3 +211,12 @@ class Curator:
         laid = await laid_out(self.policy, rows, [index.embedder for index in indexes])
         for index, entries in zip(indexes, laid, strict=True):
             await index.memories.put(entries)
+
+
+def _told_again(old: Memory | None, new: Memory) -> Memory | None:
+    """What a turn's memory becomes when the turn is told again; None where it stays as it is."""
+    if old is None:
+        return new
+    if old.former or (old.text, old.reply) == (new.text, new.reply):
+        return None
+    return replace(new, status=old.status, pinned=old.pinned, use=old.use, version=old.version)

@@ -34,6 +34,9 @@ _JOURNAL, _SESSIONS, _TRACES = (
     ("trace", "traces", "kept"),
 )
 
+# Keys of which each user has their own, but for what holds recalled text: who has said little recalls little.
+_BY_USER = ("rows", "bodies", "line", "sessions", "traces")
+
 Kinds = Counter[str]
 """Bytes by kind of key; "all" is what Redis says that it uses."""
 
@@ -54,13 +57,14 @@ async def kept(folder: Path, upstream: str, say: Callable[[str], None]) -> list[
         await drained(writing[0].port)
         many = await _sizes(shared)
     journal, sessions, traces = (sum(few[kind] for kind in kinds) / TURNS for kinds in (_JOURNAL, _SESSIONS, _TRACES))
+    of_users = sum(many[kind] - few[kind] for kind in _BY_USER)
     return [
         ("", "Redis: a turn that waits, in the journal", sum(waiting[kind] for kind in _JOURNAL) / TURNS),
         ("journalled", "Redis: a turn that is indexed, in the journal", journal),
         ("placed", "Redis: a turn in its conversation", sessions),
         ("trace", "Redis: a trace", traces),
         ("", "Redis: a turn in all, indexed, trace included, by used_memory", (few["all"] - empty) / TURNS),
-        ("user", "Redis: a user besides, by used_memory", (many["all"] - few["all"]) / (MANY - FEW)),
+        ("user", "Redis: a user besides, in journal and conversations", of_users / (MANY - FEW)),
     ]
 
 

@@ -14,6 +14,7 @@ from gateway.evals.recall.measures import Measure
 from gateway.evals.recall.report import table
 
 _MILLION = 1_000_000
+_TOLD = ("policy", "embedder", "memory_tokens", "model", "judge", "turns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def as_markdown(report: Report) -> str:
         [
             f"# Answers on {report.file}",
             "",
-            *(f"{name}: {value}" for name, value in report.configuration.items()),
+            *(f"{name}: {report.configuration[name]}" for name in _TOLD),
             "",
             *table(head, rows),
             "",

@@ -63,6 +63,8 @@ class MiniLM:
         finally:
             await asyncio.to_thread(embedder._question.shutdown)
             await asyncio.to_thread(embedder._bulk.shutdown)
+            # Who still holds the embedder, such as a web framework's cache of routes, must not hold 90 MB of weights.
+            del embedder._session
 
     @classmethod
     def _load(cls, cache: Path, folder: Path) -> "MiniLM":
