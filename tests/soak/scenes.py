@@ -22,6 +22,7 @@ SLOW = "scripted-slow"
 _CHAT = "/v1/chat/completions"
 _WAIT, _LEAVE = 0.5, 0.1
 _HISTORY, _SESSION = 8, 6
+_TRIES = 5
 _TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 Message = dict[str, Any]
@@ -140,31 +141,45 @@ async def looked_at(person: Person, client: httpx.AsyncClient) -> str:
     whose = {"tenant": TENANT, "user": person.name}
     paths = ("memories", "traces", "sessions", "journal", "stats", "users", "workers")
     path = person.dice.choice(paths)
-    return _unless(await client.get(f"/admin/{path}", params=whose if path != "journal" else None), 200)
+    asked = whose if path != "journal" else None
+    return _unless(await _in_the_end(lambda: client.get(f"/admin/{path}", params=asked)), 200)
 
 
 async def searched(person: Person, client: httpx.AsyncClient) -> str:
     """An operator asks what would be found."""
     params = {"tenant": TENANT, "user": person.name, "q": words.question(person.dice)}
-    return _unless(await client.get("/admin/search", params=params), 200)
+    return _unless(await _in_the_end(lambda: client.get("/admin/search", params=params)), 200)
 
 
 async def noted(person: Person, client: httpx.AsyncClient) -> str:
     """An operator pins a note and thinks better of it."""
     whose = {"tenant": TENANT, "user": person.name}
-    made = await client.post("/admin/memories", params=whose, json={"text": words.fact(person.dice), "pinned": True})
+    note = {"text": words.fact(person.dice), "pinned": True}
+    made = await _in_the_end(lambda: client.post("/admin/memories", params=whose, json=note))
     if made.status_code != 201:
         return _unless(made, 201)
-    return _unless(await client.delete(f"/admin/memories/{made.json()['id']}", params=whose), 200)
+    id = made.json()["id"]
+    return _unless(await _in_the_end(lambda: client.delete(f"/admin/memories/{id}", params=whose)), 200)
 
 
 async def forgotten(person: Person, client: httpx.AsyncClient) -> str:
     """For good; the certificate says that nothing is left."""
-    made = await client.post("/admin/forget", params={"tenant": TENANT, "user": person.name})
+    whose = {"tenant": TENANT, "user": person.name}
+    made = await _in_the_end(lambda: client.post("/admin/forget", params=whose))
     if made.status_code != 200:
         return _unless(made, 200)
     left = json.dumps(made.json()["remains"])
     return "" if not any(made.json()["remains"].values()) else f"forgetting left {left}"
+
+
+async def _in_the_end(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """What an operator does with a 503, after which nothing has changed: ask again."""
+    for _ in range(_TRIES):
+        answer = await ask()
+        if answer.status_code != 503:
+            break
+        await asyncio.sleep(1.0)
+    return answer
 
 
 SCENES: dict[Scene, int] = {
