@@ -46,7 +46,10 @@ def main() -> int:
         "rounds": options.rounds,
         "memories": options.memories,
     }
-    _print(rows, lags, found)
+    print()
+    for what, value, verdict in table.goals(rows, lags):
+        print(f"{what:44} {value:>8}  {verdict}")
+    print()
     for name in missing:
         print(f"{name}: not installed (make bench-peers)")
     print(f"{', '.join(f'{key} {value}' for key, value in about.items())}; took {time.monotonic() - began:.0f} s")
@@ -69,31 +72,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(options: argparse.Namespace, names: Sequence[str]) -> tuple[Rows, list[Lag], list[Unit]]:
+    """Each part's table is printed as soon as there is one: a run is long, and may be cut short."""
     parts = options.parts.split(",")
     rows, lags, found = Rows(), list[Lag](), list[Unit]()
     with tempfile.TemporaryDirectory(prefix="mneme-fleet-") as temporary:
         folder = Path(temporary)
         if "load" in parts:
             rows = await load(names, options.seconds, options.rounds, options.memories, folder, _say)
+            _show(table.load_text(rows))
         if "lag" in parts:
             lags = await lag(options.rate, options.lag_seconds, options.memories, folder, _say)
+            _show(table.lag_text(lags))
         if "units" in parts:
             found = await units(folder, _say)
-    _say("")
+            _show(table.units_text(found), table.plan_text(found, Case()), str(Case()))
     return rows, lags, found
 
 
-def _print(rows: Rows, lags: Sequence[Lag], found: Sequence[Unit]) -> None:
-    if rows:
-        print(f"\n{table.load_text(rows)}")
-    if lags:
-        print(f"\n{table.lag_text(lags)}")
-    if found:
-        print(f"\n{table.units_text(found)}\n\n{table.plan_text(found, Case())}\n\n{Case()}")
-    print()
-    for what, value, verdict in table.goals(rows, lags):
-        print(f"{what:44} {value:>8}  {verdict}")
-    print()
+def _show(*texts: str) -> None:
+    _say("")
+    for text in texts:
+        print(f"\n{text}", flush=True)
 
 
 def _say(what: str) -> None:

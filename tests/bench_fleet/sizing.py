@@ -14,13 +14,15 @@ _GB = 1e9
 
 @dataclass(frozen=True)
 class Case:
-    """What is wished for, and on which machines. `copies` of each shard; `active` is the share of memories that are
-    asked for in the time that a page cache remembers; `kept_days` for which Redis keeps turns, 0 for ever; a machine
-    is used up to `full` of its RAM, disk and cores. Sizes in GB."""
+    """What is wished for, and on which machines. A user says `turns_a_day`, and in the busiest hour `peak` times as
+    much as on average; `copies` of each shard; `active` is the share of memories that are asked for in the time that a
+    page cache remembers; Redis keeps turns for `kept_days`, 0 for as long as there are memories; a machine is used up
+    to `full` of its RAM, disk and cores. Sizes in GB."""
 
     users: int = 1_000_000
     memories: int = 1_000_000_000
-    turns_per_second: float = 1_000.0
+    turns_a_day: float = 20.0
+    peak: float = 4.0
     copies: int = 2
     active: float = 0.1
     kept_days: float = 0.0
@@ -32,6 +34,11 @@ class Case:
     full: float = 0.7
     factor: float = 1.5
 
+    @property
+    def busiest(self) -> float:
+        """Turns a second."""
+        return self.users * self.turns_a_day * self.peak / _DAY
+
 
 Told = tuple[str, str, str]
 """What it is, how it is computed, how much it is."""
@@ -39,7 +46,8 @@ Told = tuple[str, str, str]
 
 def plan(of: Mapping[str, float], case: Case) -> list[Told]:
     """`of` are the measured units by key, bytes and milliseconds of CPU."""
-    return [*_store(of, case), *_redis(of, case), *_processes(of, case)]
+    rate = "turns a second, at the busiest", "users × turns a day × peak ÷ 86,400", f"{case.busiest:,.0f}"
+    return [rate, *_store(of, case), *_redis(of, case), *_processes(of, case)]
 
 
 def _store(of: Mapping[str, float], case: Case) -> Iterator[Told]:
@@ -63,10 +71,10 @@ def _store(of: Mapping[str, float], case: Case) -> Iterator[Told]:
 
 
 def _redis(of: Mapping[str, float], case: Case) -> Iterator[Told]:
-    kept = case.turns_per_second * _DAY * case.kept_days if case.kept_days else float(case.memories)
+    kept = case.users * case.turns_a_day * case.kept_days if case.kept_days else float(case.memories)
     turns = kept * (of["journalled"] + of["placed"]) / _GB
     rest = (case.users * of["user"] + case.tenants * case.traces * of["trace"]) / _GB
-    yield "Redis: turns kept", "turns a second × 86,400 × days; for ever: as many as memories", f"{kept:,.0f}"
+    yield "Redis: turns kept", "users × turns a day × days; for ever: as many as memories", f"{kept:,.0f}"
     yield "Redis: turns", "kept × (journalled + placed)", _gigabytes(turns)
     yield "Redis: users and traces", "users × user + tenants × traces × trace", _gigabytes(rest)
     primaries = ceil((turns + rest) / (case.redis_ram * case.full))
@@ -79,9 +87,9 @@ def _processes(of: Mapping[str, float], case: Case) -> Iterator[Told]:
     for what, formula, cpu in (
         ("gateways", "(request + recall + keep)", of["request"] + of["recall"] + of["keep"]),
         ("writers", "index", of["index"]),
-        ("Qdrant's cores, at most", "(store recall + store turn)", of["store_recall"] + of["store_turn"]),
+        ("Qdrant, at most", "(store recall + store turn)", of["store_recall"] + of["store_turn"]),
     ):
-        cores = case.turns_per_second * cpu / 1000 / case.full
+        cores = case.busiest * cpu / 1000 / case.full
         yield f"{what}: cores", f"turns a second × {formula} ÷ 1000 ÷ full", f"{ceil(cores)}"
 
 

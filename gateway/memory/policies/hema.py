@@ -54,11 +54,10 @@ class Hema(Verbatim):
         rolled = self._kept(_COMPACT, text, since, str(before + len(turns)), pinned=True)
         if compact is None or (before + len(turns)) // self.chapter == before // self.chapter:
             return [*made, rolled]
-        number = before // self.chapter + 1
-        closed = self._kept(f"{_CHAPTER} {number}", text, (*compact.sources[-self.chapter :], *since))
+        number, sources = before // self.chapter + 1, (*compact.sources, *since)
+        closed = self._kept(f"{_CHAPTER} {number}", text, sources)
         chapters = [memory for tag, memory in own.items() if tag.startswith(_CHAPTER)]
         book = await self._summary(_CLOSE, chapters, turns, study) if chapters else text
-        sources = (*compact.sources, *since)
         return [*made, closed, self._kept(_BOOK, book, sources, pinned=True), rolled, *await self._least(study)]
 
     async def _summary(self, ask: str, before: Sequence[Memory], turns: Sequence[Turn], study: Study) -> str:
