@@ -37,9 +37,9 @@ class Ask:
 
 @dataclass(slots=True)
 class Tale:
-    """What happened to one request: told in the answer's headers, in metrics and in the trace. It `began` at a moment of this
-    process's monotonic clock: nothing of it is kept once its user was forgotten after that. `answer` is the id that the
-    worker gave its answer."""
+    """What happened to one request: told in the answer's headers, in metrics and in the trace. It `began` at a moment
+    of this process's monotonic clock: nothing of it is kept once its user was forgotten after that. `answer` is the id
+    that the worker gave its answer."""
 
     id: str
     mode: str
