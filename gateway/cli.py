@@ -1,4 +1,6 @@
-"""`mneme serve | gateway | writer | reembed | backup | restore | doctor | eval …`: parses, calls, prints. No logic."""
+"""`mneme serve | gateway | writer | reembed | backup | restore | doctor | top | memories | eval …`.
+
+It parses, calls, and prints. No logic."""
 
 import argparse
 import asyncio
@@ -29,10 +31,12 @@ from gateway.evals.speed import command as speed_command
 from gateway.evals.speed.run import run as run_speed
 from gateway.server import serve
 from gateway.settings import LOCAL_KEY, Settings, read_settings
+from gateway.terminal import memories, top
 from gateway.wiring import check_shared, drop_index, open_judge, open_services, open_writer, reembed
 from gateway.wiring.doctor import examine
 
 Transfer = Callable[[str, str, str, Callable[[str], None]], Coroutine[Any, Any, None]]
+View = Callable[[str, str, argparse.Namespace, Callable[[str], None]], Coroutine[Any, Any, None]]
 _GATEWAY = "http://127.0.0.1:8080"
 _BANNER = """
 Mneme {version} remembers at {base}
@@ -43,7 +47,7 @@ Mneme {version} remembers at {base}
     ask("My sister Ada keeps bees in Riga.")
     print(ask("Where does my sister keep bees?").choices[0].message.content)
 
-What it remembers: {root}/admin/memories    API: {root}/docs    Ctrl-C drains and stops.
+What it remembers: {root}/admin/ui    API: {root}/docs    Ctrl-C drains and stops.
 """
 
 
@@ -93,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--url", default="", help="of a gateway that runs (where MNEME_* have it listen)")
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(job=_doctor, settings=Settings.model_construct, log_level=logging.ERROR)
+    for name, view, about in (("top", top, "how it fares, live"), ("memories", memories, "what it knows of a user")):
+        looking = commands.add_parser(name, help=f"of a running gateway: {about}; MNEME_ADMIN_KEY opens it")
+        looking.add_argument("--url", default=_GATEWAY, help=f"of the gateway ({_GATEWAY})")
+        view.arguments(looking)
+        looking.set_defaults(job=partial(_look, view.run), log_level=logging.ERROR)
     evals = commands.add_parser("eval", help="measure memory").add_subparsers(required=True)
     recall = evals.add_parser("recall", help="how well questions find the turns that answer them")
     recall_command.arguments(recall)
@@ -120,6 +129,10 @@ def _transfer(job: Transfer, settings: Settings, given: argparse.Namespace) -> C
     """Standard output may be the backup, so what there is to say goes elsewhere then."""
     say = partial(_say, error=given.file == "-")
     return job(given.url, settings.admin_key.get_secret_value(), given.file, say)
+
+
+def _look(job: View, settings: Settings, given: argparse.Namespace) -> Coroutine[Any, Any, None]:
+    return job(given.url, settings.admin_key.get_secret_value(), given, _say)
 
 
 def _eval_recall(settings: Settings, given: argparse.Namespace) -> Coroutine[Any, Any, None]:
@@ -174,6 +187,7 @@ async def _write(settings: Settings) -> None:
             settings.port,
             settings.drain_seconds,
             ready=lambda port: _say(f"Mneme's writer tells how it is at http://{settings.host}:{port}/health/ready"),
+            closing=asyncio.Event(),
         )
 
 
@@ -185,6 +199,7 @@ async def _serve(settings: Settings, *, writes: bool = True) -> None:
             settings.port,
             settings.drain_seconds,
             ready=lambda port: _say(_banner(settings, port)),
+            closing=services.closing,
         )
 
 

@@ -28,6 +28,7 @@ MnemeError
 ├── ModelAway                   503  the model that reflection asks does not answer for now
 ├── BudgetSpent                 503  reflection has asked a model for as much as its tenant may today
 ├── Unusable                    502  a model answered reflection what cannot be used
+├── Turned                      …    /admin turned a page down: status and words are its own
 ├── BackupFailed                500  shown by the command line only: no backup was made, or none taken in
 └── SettingsRefused             500  settings contradict each other; raised before anything starts
 """
@@ -234,6 +235,14 @@ class Unusable(MnemeError):
 
     status = 502
     code = "unusable_answer"
+
+
+class Turned(MnemeError):
+    """/admin did not do what a page asked of it; `status` and `message` are its answer's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class BackupFailed(MnemeError):

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.ask import Tale
 from gateway.errors import MemoryUnavailable, NotFound
 from gateway.feedback import Remark
 from gateway.media import Part, seen
-from gateway.memory.records import Ending, Turn
+from gateway.memory.records import Ending, Turn, Usage
 from gateway.memory.retain import Retainer
 from gateway.question import Question
 from gateway.remember import Known
@@ -18,6 +19,8 @@ from gateway.tracing import Said
 from gateway.wire.fold import Folded, fold_json, fold_stream
 
 log = logging.getLogger(__name__)
+
+_MOST = 1 << 53  # beyond it no reader of JSON is sure of a whole number
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ class Learner:
             return
         reply = folded.choices[0].content if folded.choices else ""
         finished = [choice.finish or "" for choice in folded.choices]
-        self.tale.answer = folded.id
+        self.tale.answer, self.tale.usage = folded.id, used(folded.usage)
         self.telemetry.answered(Said(folded.id, folded.model, finished, folded.usage, reply))
         media = await asyncio.to_thread(seen, self.shown) if self.shown else ()
         turn = replace(
@@ -118,3 +121,15 @@ def ending(folded: Folded, whole: bool) -> Ending:
     if any(choice.calls for choice in folded.choices[:1]):
         return "open"
     return "final"
+
+
+def used(told: Mapping[str, Any]) -> Usage:
+    """What an answer's `usage` object tells, as far as it can be believed."""
+    details = told.get("prompt_tokens_details")
+    prompt, completion = _count(told.get("prompt_tokens")), _count(told.get("completion_tokens"))
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
+    return Usage(prompt, cached if prompt is not None and cached is not None and cached <= prompt else None, completion)
+
+
+def _count(told: Any) -> int | None:
+    return told if type(told) is int and 0 <= told < _MOST else None

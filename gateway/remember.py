@@ -139,7 +139,7 @@ class Rememberer:
     async def conclude(self, trace: Trace, tale: Tale) -> None:
         """Keep the trace as it stands at the end."""
         told = replace(trace, tokens=tale.tokens, millis=dict(tale.millis), skipped=tuple(tale.skipped))
-        await self._trace(replace(told, answer=tale.answer), tale)
+        await self._trace(replace(told, answer=tale.answer, usage=tale.usage), tale)
 
     async def _trace(self, trace: Trace, tale: Tale) -> None:
         try:

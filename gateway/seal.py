@@ -45,6 +45,10 @@ class Seal:
         """What a user is known by in the audit log; says nothing of who it is."""
         return self._sign(b"subject", orjson.dumps([scope.tenant, scope.user]))
 
+    def key(self, purpose: str) -> str:
+        """A key for one purpose, as 32 bytes in base64url: the same on every replica, and no way back to the secret."""
+        return self._sign(b"key", purpose.encode()) + "="
+
     def certify(self, statement: Mapping[str, Any]) -> dict[str, Any]:
         """The statement with a signature over it."""
         return {**statement, "signature": self._sign(b"certificate", _canonical(statement))}

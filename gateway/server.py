@@ -133,9 +133,10 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None], closing: asyncio.Event) -> None:
         super().__init__(config)
         self._ready = ready
+        self._closing = closing
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -143,6 +144,7 @@ class _Server(uvicorn.Server):
             self._ready(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: Any = None) -> None:
+        self._closing.set()
         await super().shutdown(sockets)
         # uvicorn does not wait for those that it cuts, nor, after a second Ctrl-C, cut them; they have turns to keep.
         cut = set(self.server_state.tasks)
@@ -179,9 +181,11 @@ def configure(
     )
 
 
-async def serve(app: Any, host: str, port: int, drain_seconds: float, ready: Callable[[int], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then let running answers end. `ready` is told the port once it listens.
-    SettingsRefused when the address cannot be had."""
+async def serve(
+    app: Any, host: str, port: int, drain_seconds: float, ready: Callable[[int], None], closing: asyncio.Event
+) -> None:
+    """Serve until SIGINT or SIGTERM, then set `closing` and let running answers end. `ready` is told the port once it
+    listens. SettingsRefused when the address cannot be had."""
     await _probe(host, port)
     # uvicorn raises the signal again once it has stopped; by default that would kill us before the stores are closed.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -189,7 +193,7 @@ async def serve(app: Any, host: str, port: int, drain_seconds: float, ready: Cal
     # What is there now stays: looking through all of it again and again cost requests up to 0.2 s.
     gc.collect()
     gc.freeze()
-    await _Server(configure(app, host, port, drain_seconds), ready).serve()
+    await _Server(configure(app, host, port, drain_seconds), ready, closing).serve()
 
 
 async def _probe(host: str, port: int) -> None:

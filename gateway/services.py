@@ -1,5 +1,6 @@
 """What a request may use, put together once by wiring. Holds parts; does nothing."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
 from gateway.memory.reviser import Reviser
 from gateway.memory.thinking import Agenda
+from gateway.pulse import Pulse
 from gateway.seal import Seal
 from gateway.telemetry import Telemetry
 from gateway.tenants.meter import Meter
@@ -66,8 +68,11 @@ class Services:
     seal: Seal
     telemetry: Telemetry
     visits: Visits
+    pulse: Pulse
     pings: Mapping[str, Ping]
     clock: Callable[[], float]
+    closing: asyncio.Event
+    """Set once the gateway stops: what would stream for as long as somebody looks, ends."""
     snapshot: Snapshots | None
     """None where what is remembered lies outside the data directory."""
 

@@ -236,9 +236,10 @@ def test_every_field_of_a_log_line_has_its_row(caplog: pytest.LogCaptureFixture)
 
 
 def test_every_dependency_has_its_row() -> None:
-    """To run and to develop, the weights included; and no row for what is not used any more."""
+    """To run and to develop, the weights and the pages' scripts included; and no row for what is not used any more."""
+    scripts = json.loads(page("gateway/pages/static/vendor/package.json"))["dependencies"]
     weights = re.findall(r"^([\w-]+)==", page("requirements-weights.lock"), re.M)
-    asked = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"], *weights]
+    asked = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"], *weights, *scripts]
 
     assert first_cells(page("docs/dependencies.md")) == {re.split(r"[\s<>=!~\[;]", line)[0] for line in asked}
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field, replace
 
 from gateway.memory import watches
 from gateway.memory.evidence import resting_on
-from gateway.memory.index import Index, laid_out, rows_around
+from gateway.memory.index import Index, laid_alike, laid_out, rows_around
 from gateway.memory.plan import Planner
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore, SessionStore
 from gateway.memory.records import Memory, Scope, Turn
 from gateway.memory.versions import next_version
 
-Group = tuple[Scope, str]
 _THOUGHT_AGAIN = 100
+_AT_ONCE = 4  # users whose turns are indexed beside each other: one's store answers while another's words are embedded
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,16 @@ class Curator:
         async with self._indexing:
             claimed = await self.journal.claim(limit)
             turns = tuple(t for t in claimed if not only or t.id in only)
-            groups: dict[Group, list[Turn]] = {}
+            users: dict[Scope, list[Turn]] = {}
             for turn in turns:
-                groups.setdefault((turn.scope, turn.session), []).append(turn)
-            for (scope, session), members in groups.items():
-                fresh = [memory for turn in members for memory in self.policy.keep(turn)]
-                await self._write(scope, session, await self._unedited(scope, fresh))
-            for scope in dict.fromkeys(turn.scope for turn in turns):
-                mine = [turn for turn in turns if turn.scope == scope]
-                await self._write(scope, "", await watches.changed(mine, self.memories, self.embedder))
+                users.setdefault(turn.scope, []).append(turn)
+            gate = asyncio.Semaphore(_AT_ONCE)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for scope, mine in users.items():
+                        tasks.create_task(self._learn(scope, mine, gate))
+            except ExceptionGroup as failed:  # the first one ended the others, and says what ailed the batch
+                raise failed.exceptions[0] from None
             await self.planner.plan(turns)
             await self.journal.done(turns)
             return turns
@@ -75,13 +76,14 @@ class Curator:
     async def edit(self, scope: Scope, id: str, change: Callable[[Memory], Memory]) -> Memory | None:
         """Apply `change` to the current version and store it as the next one; None if there is no such memory."""
         async with self.journal.hold(scope):
-            found = await self.memories.get(scope, [id])
-            if not found:
-                return None
-            changed = next_version(found[0], change(found[0]), self.clock())
-            await self._write(scope, changed.session, [changed])
-            await self._unplace(scope, [id])
-            return changed
+            edited = await self._edit(scope, await self.memories.get(scope, [id]), change)
+            return edited[0] if edited else None
+
+    async def edit_all(self, scope: Scope, ids: Sequence[str], change: Callable[[Memory], Memory]) -> int:
+        """Edit those of these memories of which `change` makes something else; how many."""
+        async with self.journal.hold(scope):
+            found = await self.memories.get(scope, ids)
+            return len(await self._edit(scope, [memory for memory in found if change(memory) != memory], change))
 
     async def delete(self, scope: Scope, ids: Sequence[str]) -> int:
         """Remove memories, and turns not indexed yet, with their evidence and every copy in placements, traces and the
@@ -181,6 +183,26 @@ class Curator:
     async def _unlearn(self) -> None:
         for index in self._indexes():
             await index.embedder.forget()
+
+    async def _edit(self, scope: Scope, found: Sequence[Memory], change: Callable[[Memory], Memory]) -> list[Memory]:
+        """The next versions, stored; with new vectors only where something changed that a vector rests on, or where a
+        second index may not have these memories yet."""
+        edited = [next_version(memory, change(memory), self.clock()) for memory in found]
+        if self.second is None and all(map(laid_alike, found, edited)):
+            await self.memories.amend(edited)
+        else:
+            await self.settle(scope, edited, ())
+        if edited:
+            await self._unplace(scope, [memory.id for memory in edited])
+        return edited
+
+    async def _learn(self, scope: Scope, turns: Sequence[Turn], gate: asyncio.Semaphore) -> None:
+        """Index turns of one user, session by session; then what they ask to be told of, meet or were told."""
+        async with gate:
+            for session in dict.fromkeys(turn.session for turn in turns):
+                fresh = [memory for turn in turns if turn.session == session for memory in self.policy.keep(turn)]
+                await self._write(scope, session, await self._unedited(scope, fresh))
+            await self._write(scope, "", await watches.changed(turns, self.memories, self.embedder))
 
     async def _add(self, scope: Scope, session: str, members: Sequence[Memory]) -> None:
         said = {memory.id: memory.text for memory in members}

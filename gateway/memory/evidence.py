@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import get_args
 
+from gateway.memory.filters import Filter
 from gateway.memory.ports import MemoryStore
 from gateway.memory.records import Kind, Memory, Scope
 from gateway.memory.revise import MOST_SOURCES
@@ -19,7 +20,7 @@ async def resting_on(memories: MemoryStore, scope: Scope, turns: Collection[str]
     for kind in DERIVED:
         cursor = None
         while True:
-            page = await memories.browse(scope, kind=kind, cursor=cursor, limit=_PAGE)
+            page = await memories.browse(scope, Filter(kind=kind), cursor=cursor, limit=_PAGE)
             found += [m for m in page.items if len(m.sources) >= MOST_SOURCES or wanted & set(m.sources)]
             cursor = page.cursor
             if cursor is None:

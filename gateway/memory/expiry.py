@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from gateway.memory.curate import Curator
+from gateway.memory.filters import Filter
 from gateway.memory.records import Memory, Scope
 
 NEVER = float("-inf")
@@ -93,14 +94,14 @@ class Expiry:
         self, scope: Scope, session: str | None, before: float, cursor: str | None
     ) -> tuple[list[Memory], str | None]:
         """A page, without notes, and where the next one begins."""
-        browse = self.curator.memories.browse
-        page = await browse(scope, session=session, pinned=False, before=before, cursor=cursor, limit=_PAGE)
+        old = Filter(session=session, pinned=False, before=before)
+        page = await self.curator.memories.browse(scope, old, cursor=cursor, limit=_PAGE)
         return [memory for memory in page.items if memory.kind != "note"], page.cursor
 
     async def _pinned(self, scope: Scope) -> AsyncIterator[Memory]:
         cursor: str | None = None
         while True:
-            page = await self.curator.memories.browse(scope, pinned=True, cursor=cursor, limit=_PAGE)
+            page = await self.curator.memories.browse(scope, Filter(pinned=True), cursor=cursor, limit=_PAGE)
             for memory in page.items:
                 yield memory
             cursor = page.cursor

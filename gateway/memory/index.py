@@ -3,7 +3,7 @@ stands around it. Knows no policy's name, and not how many indexes there are."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,13 @@ async def rows_around(
         around = await memories.neighbours(scope, session, first, last, 2 * policy.radius)
         rows += _rows({m.id: m for m in (*around, *touched)}, touched, leaving, policy.radius)
     return rows
+
+
+def laid_alike(old: Memory, new: Memory) -> bool:
+    """Whether two versions of a memory have the same vectors, and the same part in their neighbours'."""
+    return old == replace(
+        new, status=old.status, pinned=old.pinned, updated=old.updated, version=old.version, former=old.former
+    )
 
 
 def in_line(memory: Memory) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gateway.memory.filters import EVERYTHING, Filter
 from gateway.memory.records import (
     Candidate,
     Dead,
@@ -34,6 +35,10 @@ class MemoryStore(Protocol):
     async def put(self, entries: Sequence[Entry]) -> None:
         """Insert or replace by memory id. Durable against process death on return."""
 
+    async def amend(self, memories: Sequence[Memory]) -> None:
+        """Replace memories by id and leave their vectors: for what no vector rests on, such as a status or a pin. One
+        that is not there stays so. Durable as `put` is."""
+
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         """At most `limit` active memories, most promising first, each with all its signals: of the union of the four
         signals' `limit` best those with the greatest sum of standard scores, of equals the lower ids (see fuse).
@@ -52,19 +57,14 @@ class MemoryStore(Protocol):
     async def browse(
         self,
         scope: Scope,
+        only: Filter = EVERYTHING,
         *,
-        session: str | None = None,
-        kind: str | None = None,
-        pinned: bool | None = None,
-        status: str | None = None,
-        policy: str | None = None,
-        before: float | None = None,
+        latest: bool = False,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        """Memories of the scope that match every filter given, page by page, in a fixed order of the store's own.
-        `policy` is for what that policy made, `before` for what was said before that moment (seconds since the
-        epoch)."""
+        """Those memories of the scope, page by page: in a fixed order of the store's own, or the latest said first. A
+        cursor is for the order that gave it. What is there all the while, and said when it was, is told once."""
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         """All memories of the session's turns from seq `first` to `last` and of up to `radius` turns on either side, by
@@ -76,8 +76,8 @@ class MemoryStore(Protocol):
     async def forget(self, scope: Scope) -> int:
         """Remove everything of the scope; how many memories it was."""
 
-    async def count(self, scope: Scope) -> int:
-        """How many memories the scope has."""
+    async def count(self, scope: Scope, only: Filter = EVERYTHING) -> int:
+        """How many such memories the scope has."""
 
     async def users(self, tenant: str) -> dict[str, int]:
         """Users of the tenant and how many memories each has."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.memory import lexical, watches
+from gateway.memory.filters import Filter
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Journal, MemoryStore
 from gateway.memory.records import Candidate, Hit, Memory, Query, Recall, Scope, Sparse, Vector
@@ -65,7 +66,7 @@ class Recaller:
 
     async def pinned(self, scope: Scope, moment: float | None = None, limit: int = 20) -> tuple[Memory, ...]:
         """What the user's conversations always start with; of it what was believed at a moment, if there is one."""
-        found = (await self.memories.browse(scope, pinned=True, status="active", limit=limit)).items
+        found = (await self.memories.browse(scope, Filter(pinned=True, status="active"), limit=limit)).items
         return tuple(memory for each in found if (memory := standing(each, moment)))
 
     async def _linked(

@@ -193,9 +193,19 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer took, in tokens, as its worker told; None where it told nothing that can be believed. Of the
+    `prompt` so many were `cached`: found in the worker's prefix cache."""
+
+    prompt: int | None = None
+    cached: int | None = None
+    completion: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Why one answer was as it was (promise 10). `millis` maps a verb to milliseconds; `tokens` were injected. `answer`
-    is the id that the worker gave its answer, "" until that is whole."""
+    is the id that the worker gave its answer, "" until that is whole, and `usage` what it told that this took."""
 
     id: str
     scope: Scope
@@ -211,6 +221,7 @@ class Trace:
     skipped: tuple[str, ...] = ()
     injected: str = ""
     answer: str = ""
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.errors import NoModel, Unusable
 from gateway.memory import lexical
+from gateway.memory.filters import Filter
 from gateway.memory.ports import Embedder, MemoryStore
 from gateway.memory.recall import reads
 from gateway.memory.records import Candidate, Kind, Memory, Query, Scope, Vector
@@ -104,9 +105,9 @@ class UserStudy:
 
     async def _all(self, kind: Kind | None) -> list[Memory]:
         found: list[Memory] = []
-        cursor = None
+        cursor, only = None, Filter(kind=kind, status="active")
         while len(found) < _MOST:
-            page = await self.memories.browse(self.scope, kind=kind, status="active", cursor=cursor, limit=_PAGE)
+            page = await self.memories.browse(self.scope, only, cursor=cursor, limit=_PAGE)
             found += page.items
             cursor = page.cursor
             if cursor is None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gateway.memory import lexical
+from gateway.memory.filters import Filter
 from gateway.memory.ports import Embedder, Journal, MemoryStore
 from gateway.memory.records import Hit, Memory, Scope, Status, Trust, Turn
 from gateway.memory.thoughts import Thought
@@ -83,7 +84,7 @@ async def changed(turns: Sequence[Turn], memories: MemoryStore, embedder: Embedd
 
 async def waiting(memories: MemoryStore, scope: Scope) -> list[Memory]:
     """The user's watches that nobody was told of, of many the first some."""
-    page = await memories.browse(scope, kind="watch", status="active", limit=_WAITING)
+    page = await memories.browse(scope, Filter(kind="watch", status="active"), limit=_WAITING)
     return sorted(page.items, key=lambda watch: (watch.at, watch.id))
 
 

@@ -1,6 +1,9 @@
 """Everything that requests use, and the tasks beside them. One AsyncExitStack opens all of it in order and closes it in
 reverse."""
 
+import asyncio
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from gateway.admit import Keyring, parse_keys
 from gateway.memory.recall import Recaller
 from gateway.memory.retain import Retainer
+from gateway.pulse import Pulse
 from gateway.remember import Rememberer
 from gateway.scribe import Scribe
 from gateway.services import Gate, Services
@@ -86,7 +90,8 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
         moving = (reconciling(tier.reconciler),) if writes and tier.reconciler else ()
         sweeps = (sweeping(tier, telemetry),) if writes else ()
         thinks = ((await stack.enter_async_context(open_thinker(settings, tier, telemetry))).run,) if writes else ()
-        watches: tuple[Task, ...] = (fleet.watch, counting.run, warming.run, telemetry.watch_loop)
+        pulse = Pulse(telemetry, tier.journal, tier.reviser.agenda, time.time, f"{socket.gethostname()}:{os.getpid()}")
+        watches: tuple[Task, ...] = (fleet.watch, counting.run, warming.run, telemetry.watch_loop, pulse.run)
         beside = (*watches, *moving, *sweeps, *thinks)
         await stack.enter_async_context(working(writer, beside, settings.drain_seconds))
         yield Services(
@@ -106,12 +111,14 @@ async def open_services(settings: Settings, *, writes: bool = True) -> AsyncIter
             seal=seal,
             telemetry=telemetry,
             visits=Visits(telemetry, lines=settings.access_log),
+            pulse=pulse,
             pings={
                 "upstream": fleet.default.ping,
                 **({"workers": fleet.ping} if fleet.pools[1:] else {}),
                 **tier.pings,
             },
             clock=time.time,
+            closing=asyncio.Event(),
             snapshot=tier.snapshot,
         )
 

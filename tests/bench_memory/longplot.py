@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).parents[2]
+_SLOWER = 0.99
 _FIGURES, _PLOT = _ROOT / "build" / "longrun.json", _ROOT / "docs" / "policies" / "longrun.png"
 
 
@@ -41,14 +42,40 @@ def run(_options: argparse.Namespace) -> str:
 
 def table(found: Mapping[str, Sequence[Look]]) -> str:
     """As Markdown, a row per policy: over the whole run."""
-    lines = ["| policy | longest prompt | evidence, mean | at the end | active per 1,000 turns | not active |"]
-    lines.append("|---|--:|--:|--:|--:|--:|")
+    lines = ["| policy | longest prompt | evidence, mean | at the end |", "|---|--:|--:|--:|"]
     for name, looks in found.items():
-        end, mean = looks[-1], sum(look.recall for look in looks) / len(looks)
-        grown = 1000 * end.active / end.turns
-        longest = max(look.prompt for look in looks)
-        lines.append(f"| {name} | {longest} | {mean:.2f} | {end.recall:.2f} | {grown:.0f} | {end.resting} |")
+        mean, longest = sum(look.recall for look in looks) / len(looks), max(look.prompt for look in looks)
+        lines.append(f"| {name} | {longest} | {mean:.2f} | {looks[-1].recall:.2f} |")
     return "\n".join(lines)
+
+
+def growth(found: Mapping[str, Sequence[Look]]) -> str:
+    """As Markdown, a row per policy: memories per 100 turns, and the share of them that is active."""
+    lines = ["| policy | kept per 100 turns | active, of the first half | of the second half | not active | growth |"]
+    lines.append("|---|--:|--:|--:|--:|---|")
+    for name, looks in found.items():
+        end, (early, late) = looks[-1], shares(looks)
+        kept, law = 100 * _kept(end) / end.turns, "sublinear" if sublinear(looks) else "linear"
+        lines.append(f"| {name} | {kept:.1f} | {100 * early:.1f} % | {100 * late:.1f} % | {end.resting} | {law} |")
+    return "\n".join(lines)
+
+
+def shares(looks: Sequence[Look]) -> tuple[float, float]:
+    """By how much the active memories grew, as a share of the memories that came: until the look in the middle, and
+    from there on. Two looks at the least."""
+    middle, end = looks[(len(looks) - 1) // 2], looks[-1]
+    return middle.active / _kept(middle), (end.active - middle.active) / (_kept(end) - _kept(middle))
+
+
+def sublinear(looks: Sequence[Look]) -> bool:
+    """Whether the same number of turns adds less to the active memories the more there are, by a hundredth at the
+    least."""
+    early, late = shares(looks)
+    return late < _SLOWER * early
+
+
+def _kept(look: Look) -> int:
+    return look.active + look.resting
 
 
 def curve(found: Mapping[str, Sequence[Look]]) -> str:

@@ -24,6 +24,7 @@ from gateway.memory.budget import raw_tokens
 from gateway.memory.curate import Curator
 from gateway.memory.embedders import minilm_words
 from gateway.memory.embedders.minilm import MiniLM
+from gateway.memory.filters import Filter
 from gateway.memory.plan import Pace, Planner
 from gateway.memory.policies.base import Policy
 from gateway.memory.ports import Embedder, Source
@@ -129,7 +130,7 @@ class Life:
 
     async def counted(self) -> tuple[int, int]:
         """Active memories, and others."""
-        page = await self.curator.memories.browse(_ADA, status="active", limit=100_000)
+        page = await self.curator.memories.browse(_ADA, Filter(status="active"), limit=100_000)
         return len(page.items), await self.curator.memories.count(_ADA) - len(page.items)
 
     def _understood(self, tale: Tale) -> Question:
@@ -193,7 +194,7 @@ def run(options: argparse.Namespace) -> str:
     """The tables; longplot draws them."""
     names = options.policies.split(",") if options.policies else POLICIES
     found = asyncio.run(_all(names, options.turns))
-    return f"{longplot.table(found)}\n\n{longplot.curve(found)}"
+    return "\n\n".join((longplot.table(found), longplot.growth(found), longplot.curve(found)))
 
 
 async def _all(names: Sequence[str], turns: int) -> dict[str, list[Look]]:

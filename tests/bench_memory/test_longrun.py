@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench_memory.longplot import Look, curve, table
+from gateway.memory.policies.hema import Hema
+from gateway.memory.policies.memorybank import MemoryBank
+from gateway.memory.policies.memos import Memos
+from tests.bench_memory.longplot import Look, curve, growth, sublinear, table
 from tests.bench_memory.longrun import PROMPT, begun, lived
 from tests.bench_memory.months import DAYS, life, question
 from tests.support.quick import chosen
@@ -52,9 +55,34 @@ async def test_a_fact_that_left_the_window_is_recalled(tmp_path: Path) -> None:
         assert not (await ada.knows("My aunt Olga used to lend maps in Graz until 1999."))[0]
 
 
-def test_the_tables_have_a_line_per_policy() -> None:
-    """Longest prompt of all looks, mean and last recall, growth per thousand turns."""
-    looks = {"scm": [Look(100, 900, 1.0, 100, 0), Look(200, 800, 0.5, 220, 30)]}
+GROWING = {
+    "hema": (Hema(chapter=16, pruned=0.1), True),
+    "memos": (Memos(ttl=30.0), True),
+    "memorybank": (MemoryBank(), False),  # what was said is left out of prompts, and stays
+}
 
-    assert table(looks).splitlines()[-1] == "| scm | 900 | 0.75 | 0.50 | 1100 | 30 |"
+
+@pytest.mark.parametrize("name", GROWING)
+async def test_what_is_archived_makes_growth_sublinear(name: str) -> None:
+    """Of what is active, where turns leave by salience, or by age; by knobs that tell within so few turns."""
+    policy, expected = GROWING[name]
+    looks = await lived(policy, Words(), turns=80, every=20)
+
+    assert sublinear(looks) is expected
+    assert looks[-1].active + looks[-1].resting >= 80
+
+
+def test_growth_at_an_even_pace_is_linear() -> None:
+    """Whatever stands beside the turns from the beginning on, and whatever share of them rests."""
+    assert not sublinear([Look(n, 900, 1.0, n + 5, 0) for n in (200, 400, 600, 800)])
+    assert not sublinear([Look(n, 900, 1.0, n // 2, n // 2) for n in (200, 400, 600, 800)])
+    assert sublinear([Look(n, 900, 1.0, round(n**0.9), n) for n in (200, 400, 600, 800)])
+
+
+def test_the_tables_have_a_line_per_policy() -> None:
+    """Longest prompt of all looks, mean and last recall; growth from half to half."""
+    looks = {"scm": [Look(100, 900, 1.0, 110, 0), Look(200, 800, 0.5, 150, 60)]}
+
+    assert table(looks).splitlines()[-1] == "| scm | 900 | 0.75 | 0.50 |"
+    assert growth(looks).splitlines()[-1] == "| scm | 105.0 | 100.0 % | 40.0 % | 60 | sublinear |"
     assert curve(looks).splitlines()[-1] == "| scm | 1.00 | 0.50 |"

@@ -5,7 +5,7 @@ import random
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.memory.filters import Filter
 from gateway.memory.records import Kept, Memory, Scope, Turn
+from gateway.memory.thoughts import Thought
 from tests.contracts.conftest import JOURNALS, MEMORIES, SESSIONS, Opening
 from tests.contracts.samples import DIMENSION, IDS, LOOKALIKES, entry, memory, placed, query, trace, turn, vector
 from tests.support.model import Clock
@@ -60,7 +62,9 @@ def memory_calls(dice: random.Random) -> list[Call | None]:
 
 def _memory_call(dice: random.Random) -> Call:
     scope, ids = dice.choice(SCOPES), dice.sample(IDS, 3)
-    kind = dice.choice(["put", "put", "put", "get", "search", "browse", "near", "delete", "forget", "count"])
+    kind = dice.choice(
+        ["put", "put", "put", "amend", "get", "search", "browse", "browse", "near", "delete", "forget", "count"]
+    )
     seq = dice.randrange(6)
     session = dice.choice(["", "s", "\udc80"])
     if kind == "put":
@@ -74,9 +78,11 @@ def _memory_call(dice: random.Random) -> Call:
             asked = replace(asked, as_of=float(dice.randrange(-1, 7)))
         return lambda store: _signals(store, scope, asked)
     if kind == "browse":
-        filters: dict[str, Any] = {"session": dice.choice([None, session]), "pinned": dice.choice([None, True, False])}
-        filters["before"] = dice.choice([None, float(dice.randrange(7))])
-        return lambda store: _pages(store, scope, filters)
+        only, latest = _some_filter(dice), dice.random() < 0.5
+        return lambda store: _pages(store, scope, only, latest=latest)
+    if kind == "amend":
+        amended = [_some_memory(dice, id, scope) for id in ids]
+        return lambda store: store.amend(amended)
     if kind == "near":
         last, radius = seq + dice.randrange(3), dice.randrange(4)
         return lambda store: store.neighbours(scope, session, seq, last, radius)
@@ -87,6 +93,21 @@ def _memory_call(dice: random.Random) -> Call:
     return lambda store: asyncio.gather(store.count(scope), store.users(scope.tenant), store.tenants())
 
 
+def _some_filter(dice: random.Random) -> Filter:
+    """Few fields at a time, so that something is left."""
+    whole = Filter(
+        session=dice.choice(["", "s", "\udc80"]),
+        kind=dice.choice(["turn", "note"]),
+        pinned=dice.random() < 0.5,
+        status=dice.choice(["active", "archived"]),
+        trust=dice.choice(["user", "operator"]),
+        policy=dice.choice(["", "scm"]),
+        after=float(dice.randrange(7)),
+        before=float(dice.randrange(7)),
+    )
+    return replace(Filter(), **{f.name: getattr(whole, f.name) for f in fields(Filter) if dice.random() < 0.25})
+
+
 def _some_memory(dice: random.Random, id: str, scope: Scope) -> Memory:
     return memory(
         id,
@@ -95,6 +116,8 @@ def _some_memory(dice: random.Random, id: str, scope: Scope) -> Memory:
         text=dice.choice(IDS),
         kind=dice.choice(["turn", "note"]),
         status=dice.choice(["active", "active", "archived"]),
+        trust=dice.choice(["user", "operator"]),
+        thought=dice.choice([None, None, Thought("scm")]),
         pinned=dice.random() < 0.5,
         seq=dice.randrange(6),
         at=float(dice.randrange(6)),
@@ -123,13 +146,15 @@ def _near(signals: Mapping[str, float]) -> dict[str, Any]:
     return {name: pytest.approx(score, abs=1e-3) for name, score in signals.items()}
 
 
-async def _pages(store: Any, scope: Scope, filters: dict[str, Any]) -> dict[str, Memory]:
-    page = await store.browse(scope, limit=2, **filters)
+async def _pages(store: Any, scope: Scope, only: Filter, *, latest: bool) -> dict[str, Memory]:
+    page = await store.browse(scope, only, latest=latest, limit=2)
     found = [*page.items]
     while page.cursor is not None:
-        page = await store.browse(scope, cursor=page.cursor, limit=2, **filters)
+        page = await store.browse(scope, only, latest=latest, cursor=page.cursor, limit=2)
         found += page.items
-    assert len(found) == len({m.id for m in found})
+    assert len(found) == len({m.id for m in found}) == await store.count(scope, only)
+    if latest:
+        assert [m.at for m in found] == sorted((m.at for m in found), reverse=True)
     return {m.id: m for m in found}
 
 
@@ -240,7 +265,7 @@ async def _letters_and_lag(journal: Any, scope: Scope) -> Any:
 @calm
 @given(seed=SEEDS)
 def test_memory_stores_agree(name: str, seed: int, tmp_path: Path) -> None:
-    """Put, get, search, browse, neighbours, delete, forget, count, users."""
+    """Put, amend, get, search, browse, neighbours, delete, forget, count, users."""
     path, clock = Path(tempfile.mkdtemp(dir=tmp_path)), Clock()
     openings = [MEMORIES["model"](path, clock), MEMORIES[name](path, clock)]
 

@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 
 from gateway.errors import BadRequest
+from gateway.memory.filters import Filter
 from gateway.memory.fuse import AT_AN_END, IN_TIME
 from gateway.memory.ports import MemoryStore
 from gateway.memory.records import Memory, Scope, Times
@@ -99,7 +100,7 @@ async def test_sessions_are_opaque_too(memories: MemoryStore) -> None:
     await memories.put([entry(memory(f"m{i}", session=session, seq=i)) for i, session in enumerate(IDS)])
 
     for i, session in enumerate(IDS):
-        assert [m.id for m in (await memories.browse(ADA, session=session)).items] == [f"m{i}"]
+        assert [m.id for m in (await memories.browse(ADA, Filter(session=session))).items] == [f"m{i}"]
 
 
 async def test_search_tells_which_signal_found_what(memories: MemoryStore) -> None:
@@ -198,9 +199,9 @@ async def test_browse_filters_by_everything_given(memories: MemoryStore) -> None
         ]
     )
 
-    page = await memories.browse(ADA, session="x", kind="note", pinned=True, status="archived")
+    page = await memories.browse(ADA, Filter(session="x", kind="note", pinned=True, status="archived"))
     assert [m.id for m in page.items] == ["wanted"]
-    assert [m.id for m in (await memories.browse(ADA, pinned=False)).items] == ["pinned"]
+    assert [m.id for m in (await memories.browse(ADA, Filter(pinned=False))).items] == ["pinned"]
 
 
 async def test_browse_tells_what_a_policy_made(memories: MemoryStore) -> None:
@@ -210,8 +211,8 @@ async def test_browse_tells_what_a_policy_made(memories: MemoryStore) -> None:
     await memories.put([entry(each) for each in (*made, memory("said"))])
 
     for name, each in zip(names, made, strict=True):
-        assert (await memories.browse(ADA, policy=name)).items == (each,)
-    assert (await memories.browse(ADA, policy="scm", kind="turn")).items == ()
+        assert (await memories.browse(ADA, Filter(policy=name))).items == (each,)
+    assert (await memories.browse(ADA, Filter(policy="scm", kind="turn"))).items == ()
 
 
 async def test_pages_cover_everything_once(memories: MemoryStore) -> None:

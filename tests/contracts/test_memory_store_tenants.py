@@ -1,5 +1,6 @@
 """What every MemoryStore promises to those who go through all that is held: by tenant, and by when it was said."""
 
+from gateway.memory.filters import Filter
 from gateway.memory.ports import MemoryStore
 from gateway.memory.records import Scope
 from tests.contracts.samples import ADA, BOB, LOOKALIKES, entry, memory
@@ -20,20 +21,20 @@ async def test_browse_finds_what_was_said_before_a_moment(memories: MemoryStore)
     await memories.put([entry(memory(f"m{at}", at=at, pinned=at < 2)) for at in (1.0, 2.0, 3.0, 3.5)])
     await memories.put([entry(memory("bob's", BOB, at=1.0))])
 
-    found = (await memories.browse(ADA, before=3.0)).items
+    found = (await memories.browse(ADA, Filter(before=3.0))).items
     assert sorted(m.id for m in found) == ["m1.0", "m2.0"]
-    assert [m.id for m in (await memories.browse(ADA, before=3.0, pinned=False)).items] == ["m2.0"]
-    assert (await memories.browse(ADA, before=1.0)).items == ()
+    assert [m.id for m in (await memories.browse(ADA, Filter(before=3.0, pinned=False))).items] == ["m2.0"]
+    assert (await memories.browse(ADA, Filter(before=1.0))).items == ()
 
 
 async def test_pages_of_what_was_said_before_a_moment_cover_it_once(memories: MemoryStore) -> None:
     """Also while what was shown is deleted, as who makes room does."""
     await memories.put([entry(memory(f"m{at:02}", at=float(at))) for at in range(20)])
-    page = await memories.browse(ADA, before=11.0, limit=3)
+    page = await memories.browse(ADA, Filter(before=11.0), limit=3)
     shown = [m.id for m in page.items]
     while page.cursor is not None:
         await memories.delete(ADA, shown)
-        page = await memories.browse(ADA, before=11.0, cursor=page.cursor, limit=3)
+        page = await memories.browse(ADA, Filter(before=11.0), cursor=page.cursor, limit=3)
         shown += [m.id for m in page.items]
 
     assert sorted(shown) == [f"m{at:02}" for at in range(11)]

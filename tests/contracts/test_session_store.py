@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import BadRequest
 from gateway.memory.ports import SessionStore
-from gateway.memory.records import Page, Placed, Scope
+from gateway.memory.records import Page, Placed, Scope, Usage
 from tests.contracts.conftest import Opening
 from tests.contracts.samples import ADA, BOB, IDS, NO_CURSORS, TRACES_KEPT, placed, trace
 from tests.support.model import Clock
@@ -171,7 +171,8 @@ async def test_traces_are_listed_latest_first(sessions: SessionStore) -> None:
 
 async def test_a_trace_told_again_is_completed(sessions: SessionStore) -> None:
     """One id, one trace; the later telling counts."""
-    second = replace(trace("id", ADA, "t", "m"), tokens=99, skipped=("refused-by-worker",))
+    took = Usage(prompt=40, cached=None, completion=7)
+    second = replace(trace("id", ADA, "t", "m"), tokens=99, skipped=("refused-by-worker",), usage=took)
     await sessions.trace(trace("id", ADA, "t", "m"))
     await sessions.trace(second)
 

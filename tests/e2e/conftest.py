@@ -22,7 +22,7 @@ async def the_worker() -> AsyncIterator[Worker]:
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The gateway's data directory."""
-    return tmp_path_factory.mktemp("e2e")
+    return tmp_path_factory.mktemp("shared-e2e")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 
+from gateway.memory.filters import Filter
 from gateway.memory.records import Memory, Scope
 from gateway.memory.thoughts import Feedback
 from tests.e2e.sdk import sdk
@@ -144,7 +145,7 @@ async def settled(gateway: Running, outcome: str) -> list[Memory]:
     """The experiences of the local user, once there is one with this outcome."""
     async with asyncio.timeout(20):
         while True:
-            page = await gateway.services.memories.browse(Scope("local", "local"), kind="experience")
+            page = await gateway.services.memories.browse(Scope("local", "local"), Filter(kind="experience"))
             if outcome in {memory.thought.outcome for memory in page.items if memory.thought}:
                 return [*page.items]
             await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.memory.filters import Filter
 from gateway.memory.records import Scope, Turn
 from tests.e2e.sdk import Conversation, sdk
 from tests.e2e.worker import Worker
@@ -67,7 +68,7 @@ async def test_a_picture_is_looked_at_by_the_model_that_is_configured(worker: Wo
     async with running as gateway, sdk(f"{gateway.url}/v1") as client:
         await Conversation(client).say([{"type": "text", "text": "Look what I painted!"}, picture(url)])
         async with asyncio.timeout(20):
-            while not (await gateway.services.memories.browse(Scope("local", "local"), kind="caption")).items:
+            while not (await gateway.services.memories.browse(Scope("local", "local"), Filter(kind="caption"))).items:
                 await asyncio.sleep(0.05)
         await Conversation(client).say("How many blue hives stand in a row by the river?")
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.memory.filters import Filter
 from gateway.memory.records import Scope
 from tests.integration.conftest import House
 from tests.integration.test_splice import ANSWER
@@ -142,7 +143,7 @@ async def test_of_a_pasted_document_the_head_is_remembered(house: House) -> None
     await chat(house.port, "word " * 60_000, (b"x-mneme-session", b"document"))
 
     await house.gateway.indexed()
-    page = await house.gateway.services.memories.browse(ME, session="document", limit=500)
+    page = await house.gateway.services.memories.browse(ME, Filter(session="document"), limit=500)
     assert len(house.worker.received[0].body) > 300_000
     assert 90_000 < sum(len(memory.text) for memory in page.items) <= 100_000
 
@@ -155,7 +156,7 @@ async def test_marker_text_of_a_user_is_not_learned(house: House) -> None:
     )
 
     await house.gateway.indexed()
-    page = await house.gateway.services.memories.browse(ME, session="forged")
+    page = await house.gateway.services.memories.browse(ME, Filter(session="forged"))
     assert [memory.text for memory in page.items] == ["Real words here in Oslo"]
 
 

@@ -55,7 +55,7 @@ class House:
         """As a memory store."""
         return [Candidate(memory, {}) for memory in self.found]
 
-    async def browse(self, scope: Scope, **filters: Any) -> Page[Memory]:
+    async def browse(self, scope: Scope, *asked: Any, **page: Any) -> Page[Memory]:
         """As a memory store."""
         return Page(self.pins)
 

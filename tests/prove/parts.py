@@ -27,8 +27,11 @@ TOPOLOGIES = {False: "one process", True: "a fleet"}
 """By whether it is a fleet. Both run beside each other."""
 _SEES = (
     "prompts",
+    "prompts that tell of a watch",
     "answers",
+    "feedback",
     "memories",
+    "watches",
     "export",
     "traces",
     "search",
@@ -36,6 +39,8 @@ _SEES = (
     "turns",
     "all memories",
     "all traces",
+    "all watches",
+    "all reflections",
 )
 """Where people are told what is theirs; a part that saw nothing there has searched nothing."""
 

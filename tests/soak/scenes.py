@@ -31,13 +31,14 @@ Message = dict[str, Any]
 @dataclass
 class Person:
     """A user at one gateway after the other. Half of them name their session and begin a new one now and then; half
-    resend their history. `turns` counts what they began."""
+    resend their history. `turns` counts what they began; who has them in `hand` plays a scene with them."""
 
     name: str
     number: int
     dice: random.Random
     turns: int = 0
     history: list[Message] = field(default_factory=list)
+    hand: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def says(self) -> str:
         """Something about their life, or a question about it."""

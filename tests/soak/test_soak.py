@@ -1,15 +1,20 @@
 """What grows is told from what does not, whatever the noise; and a slice of `make soak` that CI runs."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.soak import table
 from tests.soak.flat import Bound, Verdict, judged, slope
 from tests.soak.run import BOUNDS, Found, soak
+from tests.soak.scenes import SLOW
+from tests.soak.town import Town
+from tests.support.upstream import Received, Reply, scripted_upstream
 
 TIMES = [float(second) for second in range(0, 1800, 6)]
 RSS = Bound("rss", "MB", hourly=12.0, noise=4.0)
@@ -94,6 +99,38 @@ def test_the_table_says_what_grows() -> None:
     assert len({len(line) for line in lines[:4]}) == 1
     assert "flat" in lines[2] and "GROWS" in lines[3] and "serve 1" in lines[3]
     assert "WRONG 1 times: x: 500" in lines
+
+
+def whose(received: Received) -> str:
+    """The user that a request of a scene is about."""
+    named = received.header(b"x-mneme-user")
+    return named.decode() if named else parse_qs(urlsplit(received.target.decode()).query).get("user", [""])[0]
+
+
+async def test_nobody_is_forgotten_in_the_middle_of_something() -> None:
+    """Or what they began would find its own beginning gone, and the soak would call that wrong."""
+    ends: dict[str, float] = {}
+    forgot, early = set[str](), list[str]()
+
+    def slowly(received: Received) -> Reply:
+        user, now = whose(received), time.monotonic()
+        if b"/admin/forget" in received.target:
+            forgot.add(user)
+            early.extend([user] if now < ends.get(user, 0.0) else [])
+        elif user in forgot:
+            early.append(user)
+        takes = 0.0 if SLOW.encode() in received.body else 0.08  # whoever leaves before the answer ends before it
+        ends[user] = now + takes
+        return Reply(418, wait=takes)
+
+    async with scripted_upstream() as gateway:
+        gateway.answering = slowly
+        now = time.monotonic()
+        town = Town("town", [gateway.url.removesuffix("/v1")], 1, 1000.0, 0.01)
+        await town.live(now, now + 1.5, 1.0)
+
+    assert early == []
+    assert len(forgot) > 2
 
 
 @pytest.mark.slow

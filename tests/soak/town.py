@@ -53,17 +53,20 @@ class Town:
         await asyncio.sleep(dice.random() * pause / rush)
         while (began := time.monotonic()) < until:
             person, scene = self._people[seat], dice.choices(_SCENES, _WEIGHTS)[0]
-            await self._play(scene.__name__, scene(person, dice.choice(clients)))
+            async with person.hand:
+                await self._play(scene.__name__, scene(person, dice.choice(clients)))
             due = began + pause * (0.5 + dice.random()) / (rush if began < warm else 1.0)
             await asyncio.sleep(max(due - time.monotonic(), 0))
 
     async def _go(self, clients: Sequence[httpx.AsyncClient], until: float) -> None:
-        """One after the other; their last words may still be on their way, so they wait a little before they go."""
+        """One after the other; their last words may still be on their way, so they wait a little before they go. What
+        they are in the middle of they end first: whoever is forgotten in between has no note that could be deleted."""
         seat = 0
         while time.monotonic() + self.stay < until:
             leaving, self._people[seat] = self._people[seat], self._newcomer(seat)
             await asyncio.sleep(self.stay)
-            await self._play("forgotten", forgotten(leaving, clients[seat % len(clients)]))
+            async with leaving.hand:
+                await self._play("forgotten", forgotten(leaving, clients[seat % len(clients)]))
             seat = (seat + 1) % self.seats
 
     async def _play(self, name: str, scene: Awaitable[str]) -> None:

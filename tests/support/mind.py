@@ -14,10 +14,11 @@ from gateway.errors import NoModel
 from gateway.memory import block
 from gateway.memory.compose import Fitted, fit
 from gateway.memory.curate import Curator
+from gateway.memory.filters import Filter
 from gateway.memory.plan import Pace, Planner
 from gateway.memory.policies.base import Policy
 from gateway.memory.recall import Recaller
-from gateway.memory.records import Kind, Memory, Scope, Turn
+from gateway.memory.records import Kind, Memory, Scope, Status, Turn
 from gateway.memory.redact import redact
 from gateway.memory.reflections import Reflection
 from gateway.memory.reviser import Reviser
@@ -116,9 +117,9 @@ class Mind:
             pass
         return seen
 
-    async def made(self, *kinds: Kind, scope: Scope = ADA, status: str | None = "active") -> list[Memory]:
+    async def made(self, *kinds: Kind, scope: Scope = ADA, status: Status | None = "active") -> list[Memory]:
         """What reflection made, of these kinds or of any, earliest first."""
-        page = await self.curator.memories.browse(scope, status=status, limit=10_000)
+        page = await self.curator.memories.browse(scope, Filter(status=status), limit=10_000)
         found = [m for m in page.items if m.thought and (not kinds or m.kind in kinds)]
         return sorted(found, key=lambda m: (m.at, m.text))
 

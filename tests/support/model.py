@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import mul
 from typing import TypeVar
 
 from gateway.errors import BadRequest, MemoryUnavailable
+from gateway.memory.filters import EVERYTHING, Filter
 from gateway.memory.fuse import AT_AN_END, IN_TIME, SIGNALS, column, promise, shortlist
 from gateway.memory.records import (
     Candidate,
@@ -82,6 +83,12 @@ class ModelMemories(Life):
         await self.ping()
         self.rows.update(((entry.memory.scope, entry.memory.id), entry) for entry in entries)
 
+    async def amend(self, memories: Sequence[Memory]) -> None:
+        """See the port."""
+        await self.ping()
+        held = {(memory.scope, memory.id): memory for memory in memories}
+        self.rows.update({key: replace(self.rows[key], memory=held[key]) for key in held if key in self.rows})
+
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         """See the port."""
         await self.ping()
@@ -110,28 +117,19 @@ class ModelMemories(Life):
     async def browse(
         self,
         scope: Scope,
+        only: Filter = EVERYTHING,
         *,
-        session: str | None = None,
-        kind: str | None = None,
-        pinned: bool | None = None,
-        status: str | None = None,
-        policy: str | None = None,
-        before: float | None = None,
+        latest: bool = False,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
         """See the port."""
         await self.ping()
-        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status}
-        found = [
-            entry.memory
-            for entry in self._of(scope)
-            if all(value is None or getattr(entry.memory, name) == value for name, value in wanted.items())
-            and (before is None or entry.memory.at < before)
-            and (policy is None or (entry.memory.thought and entry.memory.thought.policy == policy))
-        ]
-        rest = [m for m in sorted(found, key=lambda m: m.id) if cursor is None or m.id > told(cursor)]
-        return Page(tuple(rest[:limit]), f"after {rest[limit - 1].id}" if len(rest) > limit else None)
+        line = {(-m.at if latest else 0.0, m.id): m for m in self._such(scope, only)}
+        behind = None if cursor is None else _place(told(cursor))
+        left = sorted(place for place in line if behind is None or place > behind)
+        shown = tuple(line[place] for place in left[:limit])
+        return Page(shown, "after {} {}".format(*left[limit - 1]) if len(left) > limit else None)
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         """See the port."""
@@ -151,10 +149,10 @@ class ModelMemories(Life):
         """See the port."""
         return await self.delete(scope, [id for where, id in self.rows if where == scope])
 
-    async def count(self, scope: Scope) -> int:
+    async def count(self, scope: Scope, only: Filter = EVERYTHING) -> int:
         """See the port."""
         await self.ping()
-        return len(self._of(scope))
+        return len(self._such(scope, only))
 
     async def users(self, tenant: str) -> dict[str, int]:
         """See the port."""
@@ -173,6 +171,29 @@ class ModelMemories(Life):
 
     def _of(self, scope: Scope) -> list[Entry]:
         return [entry for (where, _), entry in self.rows.items() if where == scope]
+
+    def _such(self, scope: Scope, only: Filter) -> list[Memory]:
+        return [entry.memory for entry in self._of(scope) if _meant(entry.memory, only)]
+
+
+def _meant(memory: Memory, only: Filter) -> bool:
+    """In other words than the gateway's own."""
+    return (
+        only.session in (None, memory.session)
+        and only.kind in (None, memory.kind)
+        and only.pinned in (None, memory.pinned)
+        and only.status in (None, memory.status)
+        and only.trust in (None, memory.trust)
+        and (only.policy is None or only.policy == (memory.thought.policy if memory.thought else ""))
+        and not (only.after is not None and memory.at < only.after)
+        and not (only.before is not None and memory.at >= only.before)
+    )
+
+
+def _place(cursor: str) -> tuple[float, str]:
+    """Behind what a listing goes on."""
+    at, _, id = cursor.partition(" ")
+    return float(at), id
 
 
 def _asked_about(query: Query, memory: Memory) -> bool:

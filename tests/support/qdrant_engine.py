@@ -56,6 +56,12 @@ class Held:
         made = [_point(GrpcToRest.convert_point_struct(point)) for point in points]
         self._shard.update(edge.UpdateOperation.upsert_points(made))
 
+    def set_payload(self, change: grpc.PointsUpdateOperation.SetPayload) -> None:
+        """Write fields of the points that the filter lets through; others stay."""
+        payload = GrpcToRest.convert_payload(change.payload)
+        only = _filter(change.points_selector.filter)
+        self._shard.update(edge.UpdateOperation.set_payload_by_filter(only, payload))
+
     def delete(self, only: grpc.Filter) -> None:
         """Remove what the filter lets through."""
         self._shard.update(edge.UpdateOperation.delete_points_by_filter(_filter(only)))
@@ -179,6 +185,10 @@ def _translated(told: models.Filter) -> edge.Filter:
 def _condition(told: Any) -> Any:
     if isinstance(told, models.HasIdCondition):
         return edge.HasIdCondition({*told.has_id})
+    if isinstance(told, models.Filter):
+        return _translated(told)
+    if isinstance(told, models.IsEmptyCondition):
+        return edge.IsEmptyCondition(told.is_empty.key)
     if isinstance(told.match, models.MatchValue):
         return edge.FieldCondition(key=told.key, match=edge.MatchValue(told.match.value))
     if isinstance(told.range, models.Range):

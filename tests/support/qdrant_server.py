@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,17 @@ class Points(wire.PointsServicer):
         held = self._collection(request)
         await self._node.write(lambda: held.put(request.points))
         return _done()
+
+    async def UpdateBatch(self, request: Any, _context: Any) -> Any:
+        """Fields of many points, each by a filter."""
+        held = self._node.held(request.collection_name)
+        for change in request.operations:
+            if change.WhichOneof("operation") != "set_payload":
+                raise ValueError(f"A change of this kind is not known: {change}")
+            _check_key(held, change.set_payload)
+            await self._node.write(partial(held.set_payload, change.set_payload))
+        done = wire.UpdateResult(status=wire.UpdateStatus.Completed)
+        return wire.UpdateBatchResponse(result=[done] * len(request.operations))
 
     async def Delete(self, request: Any, _context: Any) -> Any:
         """By filter."""

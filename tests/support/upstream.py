@@ -47,7 +47,8 @@ class Reply:
 class Upstream:
     """`url` is the base URL with /v1. `replies` are used up in order; then `answering`, if any, makes up an answer;
     then `default` answers. What the gateway asks for by itself has its own answers and does not stand in `received`:
-    GET /v1/models, GET /kv (a stock worker's, unless told otherwise), and POST /tokenize, which stands in `counted`.
+    GET /v1/models, GET /kv and GET /kv/requests (a stock worker's, unless told otherwise), and POST /tokenize, which
+    stands in `counted`.
     """
 
     url: str = ""
@@ -55,10 +56,13 @@ class Upstream:
     answering: Callable[[Received], Reply] | None = None
     models: Reply = field(default_factory=lambda: Reply(chunks=(b'{"object":"list","data":[]}',)))
     kv: Reply = field(default_factory=lambda: Reply(404, chunks=(b'{"detail":"Not Found"}',)))
+    held: Reply = field(default_factory=lambda: Reply(404, chunks=(b'{"detail":"Not Found"}',)))
     tokenize: Reply = field(default_factory=lambda: Reply(404, chunks=(b'{"detail":"Not Found"}',)))
     counted: list[Received] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
+    asked: Received | None = None
+    """The last question for /kv/requests."""
     aborted: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client went away before its answer was whole."""
     connections: int = 0
@@ -73,6 +77,9 @@ class Upstream:
             return self.models
         if received.method == b"GET" and received.target == b"/kv":
             return self.kv
+        if received.method == b"GET" and received.target == b"/kv/requests":
+            self.asked = received
+            return self.held
         if received.target == b"/tokenize":
             self.counted.append(received)
             return self.tokenize

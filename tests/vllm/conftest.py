@@ -25,4 +25,4 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small random Llama."""
     from tests.vllm.tiny import build
 
-    return build(tmp_path_factory.mktemp("tiny-llama"))
+    return build(tmp_path_factory.mktemp("shared-tiny-llama"))

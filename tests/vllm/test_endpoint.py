@@ -10,9 +10,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from tests.support.kv_pages import HELD
 from workers.kv.choice import chosen
 from workers.kv.errors import PolicyRefused
 from workers.kv.keep import session_key
+from workers.vllm_plugin import ledger
 
 OWN = chosen("sink_window", {"sink": 32, "window": 64})
 ACTIVE = {"role": "engine", "pid": 7, "rank": 0, "layers": 4, "key": OWN.key}
@@ -24,6 +26,7 @@ class Client:
     def __init__(self, pool: int = 64, policy: bool = True, sessions: Path | None = None) -> None:
         told = {"mneme_kv": {"policy": OWN.name, "knobs": OWN.knobs.given()}, "mneme_trained": 8192}
         self.engine: dict[str, Any] = ACTIVE
+        self.running: list[dict[str, Any]] = []
         self.engine_core = self
         self.vllm_config = SimpleNamespace(
             additional_config=told if policy else {},
@@ -38,7 +41,7 @@ class Client:
 
     async def call_utility_async(self, method: str) -> Any:
         """What the engine's process answers."""
-        return self.engine if method == "kv_report" else []
+        return self.engine if method == "kv_report" else self.running
 
     async def collective_rpc(self, method: str) -> Any:
         """One worker, before its first step."""
@@ -129,3 +132,25 @@ async def test_a_worker_tells_whether_it_keeps_sessions(tmp_path: Path) -> None:
         False,
     )
     assert (await post(other, "/kv/forget", {"owner": "ada"})).status_code == 404
+
+
+async def test_the_blocks_that_requests_hold_are_told_as_gateways_know_it() -> None:
+    """To the member: by this page, gateways are tested. What has not begun and what has ended holds nothing."""
+    from workers.vllm_plugin.core import kv_requests
+
+    ledger.LEDGER.open(OWN, 32, 128, 8192)
+    for name, choice, live in (
+        ("chatcmpl-1", OWN, (range(0, 1), range(4, 6))),
+        ("chatcmpl-2", chosen("full", {}), (range(0, 2),)),
+        ("chatcmpl-3", OWN, None),
+        ("chatcmpl-4", OWN, (range(0, 1),)),
+    ):
+        ledger.LEDGER.admit(name, choice, own=choice is OWN)
+        ledger.LEDGER.entries[name].live = live
+    computed = {"chatcmpl-1": 190, "chatcmpl-2": 33, "chatcmpl-3": 0}
+    requests = {name: SimpleNamespace(num_computed_tokens=tokens) for name, tokens in computed.items()}
+    client = Client()
+    client.running = kv_requests(SimpleNamespace(scheduler=SimpleNamespace(requests=requests)))
+    ledger.LEDGER.entries.clear()
+
+    assert (await get(await started(client), "/kv/requests")).json() == HELD

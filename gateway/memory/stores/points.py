@@ -12,12 +12,13 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from gateway.errors import BadRequest
+from gateway.memory.filters import Filter
 from gateway.memory.records import Memory, Scope
 from gateway.memory.stores.codec import Codec
 
 PointId = uuid.UUID | int | str
 BODY = "body"
-INDEXED_WORDS = ("scope", "tenant", "user", "session", "status", "kind", "policy")
+INDEXED_WORDS = ("scope", "tenant", "user", "session", "status", "kind", "trust", "policy")
 INDEXED_NUMBERS = ("seq", "pinned")
 
 _POINTS = uuid.UUID("6d6e656d-6500-4000-8000-706f696e7400")
@@ -57,6 +58,7 @@ def to_payload(memory: Memory) -> dict[str, Any]:
         "session": word(memory.session),
         "status": memory.status,
         "kind": memory.kind,
+        "trust": memory.trust,
         "policy": word(memory.thought.policy) if memory.thought else "",
         "pinned": int(memory.pinned),  # the engine's match takes True for the integer 1
         "seq": memory.seq,
@@ -74,6 +76,12 @@ def memories(points: Iterable[Read[Id]]) -> dict[Id, Memory]:
     """By point id, in the order given; damaged ones are left out."""
     found = {point.id: to_memory(point.payload) for point in points}
     return {id: memory for id, memory in found.items() if memory is not None}
+
+
+def admitted(points: Iterable[Read[Id]], only: Filter) -> tuple[Memory, ...]:
+    """Of points that an engine let through the memories that are meant: older ones do not tell their trust beside
+    themselves, so an engine lets them all through."""
+    return tuple(memory for memory in memories(points).values() if only.trust in (None, memory.trust))
 
 
 def in_order(found: Iterable[Memory], ids: Sequence[str]) -> list[Memory]:

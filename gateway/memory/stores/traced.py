@@ -5,6 +5,7 @@ memories go into a span only where the tracer was told to keep content.
 import json
 from collections.abc import Sequence
 
+from gateway.memory.filters import EVERYTHING, Filter
 from gateway.memory.ports import MemoryStore
 from gateway.memory.records import Candidate, Entry, Memory, Page, Query, Scope
 from gateway.tracing import Span, Tracer
@@ -29,6 +30,11 @@ class Traced:
             self._show(span, [entry.memory for entry in entries])
             await self._store.put(entries)
 
+    async def amend(self, memories: Sequence[Memory]) -> None:
+        with self._tracer.memory("upsert_memory", {_COUNT: len(memories)}) as span:
+            self._show(span, memories)
+            await self._store.amend(memories)
+
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         with self._tracer.memory("search_memory") as span:
             found = await self._store.search(scope, query, limit)
@@ -42,27 +48,13 @@ class Traced:
     async def browse(
         self,
         scope: Scope,
+        only: Filter = EVERYTHING,
         *,
-        session: str | None = None,
-        kind: str | None = None,
-        pinned: bool | None = None,
-        status: str | None = None,
-        policy: str | None = None,
-        before: float | None = None,
+        latest: bool = False,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        return await self._store.browse(
-            scope,
-            session=session,
-            kind=kind,
-            pinned=pinned,
-            status=status,
-            policy=policy,
-            before=before,
-            cursor=cursor,
-            limit=limit,
-        )
+        return await self._store.browse(scope, only, latest=latest, cursor=cursor, limit=limit)
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         return await self._store.neighbours(scope, session, first, last, radius)
@@ -79,8 +71,8 @@ class Traced:
             span.note({_COUNT: count})
             return count
 
-    async def count(self, scope: Scope) -> int:
-        return await self._store.count(scope)
+    async def count(self, scope: Scope, only: Filter = EVERYTHING) -> int:
+        return await self._store.count(scope, only)
 
     async def users(self, tenant: str) -> dict[str, int]:
         return await self._store.users(tenant)

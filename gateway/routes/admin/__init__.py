@@ -10,17 +10,22 @@ from fastapi.security import HTTPBearer
 from gateway.routes.admin.about import router as about
 from gateway.routes.admin.audit import router as audit
 from gateway.routes.admin.backup import router as backup
+from gateway.routes.admin.bulk import router as bulk
 from gateway.routes.admin.forget import router as forget
 from gateway.routes.admin.journal import router as journal
 from gateway.routes.admin.keys import router as keys
+from gateway.routes.admin.me import router as me
 from gateway.routes.admin.memories import router as memories
 from gateway.routes.admin.models import Refusal
+from gateway.routes.admin.past import router as past
 from gateway.routes.admin.people import router as people
 from gateway.routes.admin.recall import router as recall
 from gateway.routes.admin.reflections import router as reflections
+from gateway.routes.admin.search import router as search
 from gateway.routes.admin.tenants import router as tenants
 from gateway.routes.admin.traces import router as traces
 from gateway.routes.admin.transfer import router as transfer
+from gateway.routes.admin.vitals import router as vitals
 from gateway.routes.admin.watches import router as watches
 from gateway.routes.admin.workers import router as workers
 
@@ -33,5 +38,5 @@ admin = APIRouter(
     responses={"4XX": {"model": Refusal, "description": "The caller can mend it; the message says how."}},
 )
 rooms = (memories, transfer, people, forget, journal, traces, recall, reflections, about, workers, tenants, keys)
-for room in (*rooms, watches, audit, backup):
+for room in (*rooms, bulk, past, search, watches, audit, backup, me, vitals):
     admin.include_router(room)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import platform
+import re
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +14,7 @@ from gateway import __version__
 from gateway.memory.policies.base import Policy
 from gateway.routes.admin.door import Guarded
 from gateway.routes.admin.examples import LAG, shown
+from gateway.routes.admin.fades import Fade, fades
 from gateway.routes.admin.models import Policies, Stats
 from gateway.routes.admin.render import answer
 from gateway.routes.admin.whose import Served
@@ -19,11 +22,15 @@ from gateway.services import Services
 
 router = APIRouter(tags=["about"], route_class=Guarded)
 
+# As a policy's file names the paper that it is made after.
+_SOURCE = re.compile(r"^The idea \(([^)]+)\)", re.M)
 _POLICY = {
-    "name": "verbatim",
-    "about": "The default policy.",
-    "default": True,
-    "knobs": [{"name": "width", "type": "int", "value": 60}],
+    "name": "memorybank",
+    "about": "MemoryBank: what happened on each day, who the user is, and a forgetting curve over all of it.",
+    "source": "arXiv 2305.10250",
+    "default": False,
+    "knobs": [{"name": "curve", "type": "Fading", "value": {"tau": 5.0}}],
+    "fades": [Fade("S = 1", (0.0, 1.0, 2.0), (1.0, 0.8187, 0.6703))],
 }
 _STATS = {
     "tenants": [{"tenant": "acme", "users": 3, "memories": 1200, "spent": {"calls": 40, "tokens": 31_000}}],
@@ -37,7 +44,8 @@ _STATS = {
 
 @router.get("/policies", response_model=Policies, responses=shown({"policies": [_POLICY]}))
 async def list_policies(services: Served) -> Response:
-    """The memory policies that a request may name, and how each is set."""
+    """The memory policies that a request may name, how each is set, and, where one forgets, what its curves leave of a
+    memory."""
     default = services.story.default_policy
     return answer({"policies": [_card(policy, name == default) for name, policy in sorted(services.policies.items())]})
 
@@ -73,11 +81,15 @@ async def _tenant(services: Services, tenant: str) -> dict[str, Any]:
 
 def _card(policy: Policy, default: bool) -> dict[str, Any]:
     knobs = [f for f in dataclasses.fields(policy) if f.repr and f.name != "name"]  # type: ignore[arg-type]
+    told = sys.modules[type(policy).__module__].__doc__ or ""
+    source = _SOURCE.search(told)
     return {
         "name": policy.name,
-        "about": (type(policy).__doc__ or "").partition("\n")[0],
+        "about": " ".join(told.partition("\n\n")[0].split()),
+        "source": source[1] if source else "",
         "default": default,
         "knobs": [{"name": f.name, "type": _word(f.type), "value": _plain(getattr(policy, f.name))} for f in knobs],
+        "fades": fades(policy),
     }
 
 

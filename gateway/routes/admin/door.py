@@ -44,7 +44,7 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             services: Services = request.app.state.services
-            actor = await enter(request, services)
+            actor = request.state.actor = await enter(request, services)
             act = answer if rule.allows(actor.role) else _refusing(rule, actor)
             try:
                 if rule.allows(actor.role) and self.holds_body and request.method not in _READING:

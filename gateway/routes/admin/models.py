@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat
 
 from gateway.memory.records import Hit, Lag, Memory, Placed, Status, Turn
 from gateway.memory.reflections import Spent
+from gateway.routes.admin.fades import Fade
+from gateway.tenants.records import Role
 
 LONGEST_TEXT = 32_768
 _MOST_IDS = 1000
@@ -37,6 +39,15 @@ class Refusal(Shape):
     """An error."""
 
     error: Fault
+
+
+class Me(Shape):
+    """Whose key it is, and what it may."""
+
+    who: str
+    role: Role
+    tenant: str
+    user: str
 
 
 class NewNote(Shape):
@@ -218,12 +229,15 @@ class Knob(Shape):
 
 
 class PolicyCard(Shape):
-    """A memory policy; `default` is the one that requests get which name none."""
+    """A memory policy; `default` is the one that requests get which name none. `source` is the paper that it is made
+    after, "" for none; `fades` are its curves of forgetting."""
 
     name: str
     about: str
+    source: str
     default: bool
     knobs: list[Knob]
+    fades: list[Fade]
 
 
 class Policies(Shape):

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Response
 
 from gateway.errors import BadRequest, NotFound
 from gateway.memory import watches
+from gateway.memory.filters import Filter
 from gateway.memory.records import Memory, Page
 from gateway.routes.admin.door import Guarded
 from gateway.routes.admin.examples import WATCH, shown
@@ -27,7 +28,7 @@ def _card(watch: Memory) -> dict[str, Any]:
 async def list_watches(services: Served, scope: Whose, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """A user's watches in id order: waiting, met by a turn and not told of yet, or told. `turns` are the one that asked
     and the one that met it."""
-    page = await services.memories.browse(scope, kind="watch", cursor=cursor, limit=limit)
+    page = await services.memories.browse(scope, Filter(kind="watch"), cursor=cursor, limit=limit)
     return answer(Page(tuple(_card(watch) for watch in page.items), page.cursor))
 
 

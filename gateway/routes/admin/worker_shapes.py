@@ -7,6 +7,8 @@ from pydantic import Field
 from gateway.routes.admin.models import Shape
 from gateway.upstream.standing import State
 
+LONGEST_URL = 2048
+
 
 class WorkerProcess(Shape):
     """A process of a worker in which its KV policy is active, in how many layers."""
@@ -67,8 +69,28 @@ class Workers(Shape):
     unserved: list[str]
 
 
+class RunningRequest(Shape):
+    """A request that a worker runs, its tokens so far, and the blocks that it holds, as rising runs [first, end). `id`
+    is the worker's name for it; vLLM makes it of what the client calls the request."""
+
+    id: str
+    policy: str
+    tokens: int
+    live: list[tuple[int, int]]
+
+
+class WorkerKv(Shape):
+    """A worker's KV as it tells of it now: its policy, tokens per `block`, blocks of its `pool`, and who holds them."""
+
+    url: str
+    kv: KvReport
+    block: int
+    pool: int
+    requests: list[RunningRequest]
+
+
 class Draining(Shape):
     """Which replica, by its `url` as it is listed; `drain` false has it take requests again."""
 
-    url: str = Field(max_length=2048)
+    url: str = Field(max_length=LONGEST_URL)
     drain: bool = True

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from gateway.memory.records import Lag, Memory, Page, Trace
-from gateway.routes.admin import models
+from gateway.routes.admin import memory_shapes, models
 from tests.support.admin import Desk
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -96,6 +96,9 @@ async def test_answers_have_the_described_shapes(desk: Desk, user: str) -> None:
         (models.Found, await desk.get("/search", user=user, q="bees")),
         (models.History, await desk.get(f"/memories/{note['id']}/history", user=user)),
         (models.Provenance, await desk.get(f"/memories/{turn['id']}/provenance", user=user)),
+        (memory_shapes.Counted, await desk.get("/memories/count", user=user)),
+        (memory_shapes.Recalls, await desk.get(f"/memories/{note['id']}/recalls", user=user)),
+        (memory_shapes.Changed, await desk.post("/memories/bulk", {"act": "pin", "ids": [note["id"]]}, user=user)),
         (models.Users, await desk.get("/users")),
         (models.Sessions, await desk.get("/sessions", user=user)),
         (models.Turns, await desk.get("/turns", user=user, session="talk")),

@@ -62,6 +62,7 @@ async def test_what_cannot_be_taken_back_needs_an_operator() -> None:
     operators = {"POST /forget", "GET /export", "POST /import", "POST /journal/replay", "PUT /tenants", "POST /keys"}
     operators |= {"POST /keys/{id}/rotate", "DELETE /keys/{id}", "GET /backup", "POST /restore", "POST /snapshot"}
     writers = {"POST /memories", "PATCH /memories/{id}", "DELETE /memories/{id}", "POST /memories/delete"}
+    writers |= {"POST /memories/bulk"}
 
     assert {RULES[name].role for name in operators} == {"operator"}
     assert {RULES[name].role for name in writers} == {"write"}

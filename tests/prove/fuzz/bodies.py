@@ -52,8 +52,20 @@ _EXTRAS: dict[str, Any] = {
     "stream": True,
     "user": "ada",
     "safety_identifier": "ada",
-    "metadata": {"user_id": "ada", "session_id": "talk"},
-    "memory": {"policy": "verbatim", "tokens": 300, "at": "2026-05-04"},
+    "metadata": {
+        "user_id": "ada",
+        "session_id": "talk",
+        "mneme_feedback": "failure",
+        "mneme_feedback_for": "chatcmpl-1",
+        "mneme_feedback_text": "No.",
+    },
+    "memory": {
+        "policy": "hema",
+        "tokens": 300,
+        "at": "2026-05-04",
+        "as_of": "2026-05-01",
+        "watch": "Tell me when the hives are sold.",
+    },
     "max_tokens": 20,
     "n": 2,
     "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
@@ -130,7 +142,7 @@ def _chat(subject: Subject, chat: Chat) -> None:
     if not answer.whole:
         raise Found("other", f"an answer that was cut: {answer.status}\nsent {chat!r}")
     if not told:
-        _check_refusal(chat, answer.status, answer.body)
+        check_refusal(chat, answer.status, answer.body)
     elif answer.status != chat.answer.status or answer.body != b"".join(chat.answer.chunks):
         raise Found("other", f"an answer that is not the worker's: {answer!r}\nsent {chat!r}")
     elif _untouched(chat) and {*told} != {chat.body}:
@@ -143,13 +155,14 @@ def _untouched(chat: Chat) -> bool:
     return off and b'"memory"' not in chat.body and ALIAS.encode() not in chat.body
 
 
-def _check_refusal(chat: Chat, status: int, body: bytes) -> None:
+def check_refusal(sent: object, status: int, body: bytes) -> None:
+    """Found, unless this is a 4xx in OpenAI's words."""
     try:
         error = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError):
         error = {}
     if status not in range(400, 500) or set(error) != {"message", "type", "param", "code"}:
-        raise Found("other", f"a refusal in other words: {status} {body!r}\nsent {chat!r}")
+        raise Found("other", f"a refusal in other words: {status} {body!r}\nsent {sent!r}")
 
 
 class _Token(str):
@@ -214,7 +227,12 @@ _ODD = (
 def _json(draw: st.DrawFn) -> bytes:
     names = draw(st.lists(st.sampled_from(list(_EXTRAS)), unique=True, max_size=6))
     messages = draw(st.sampled_from((_TALK, _CALLED, _SEEN, [*_TALK, *_CALLED])))
-    tree = _tree({"messages": messages, **{name: _EXTRAS[name] for name in names}})
+    return mangled(draw, {"messages": messages, **{name: _EXTRAS[name] for name in names}})
+
+
+def mangled(draw: st.DrawFn, value: dict[str, Any]) -> bytes:
+    """An object as JSON, with up to four things in it that are not as they were."""
+    tree = _tree(value)
     for _ in range(draw(st.integers(0, 4))):
         _changed(draw, tree)
     return _spelled(tree)

@@ -60,14 +60,22 @@ def described(subject: Subject) -> Part[Call]:
 
 
 def _furnish(subject: Subject) -> None:
-    """Some things that exist, so that ids name something."""
+    """Some things that exist, so that ids name something; of what is said here reflections are made."""
     headers = {"authorization": subject.admin} if subject.admin else {}
     for number in range(_PIECES):
-        for path, body in (("memories", {"text": f"Row {number} is ripe."}), ("keys", {"kind": "per-user"})):
+        for path, body in (
+            ("memories", {"text": f"Row {number} is ripe."}),
+            ("watches", {"text": f"Tell me when row {number} is sold."}),
+            ("keys", {"kind": "per-user"}),
+        ):
             whose = {"tenant": subject.tenant, "user": "ada"}
             url = f"{subject.url}/admin/{path}"
             made = requests.post(url, params=whose, json=body, headers=headers, timeout=PATIENCE).json()
-            subject.told.setdefault(f"{path} id", []).append(made["id"] if path == "memories" else made["key"]["id"])
+            subject.told.setdefault(f"{path} id", []).append(made["key"]["id"] if path == "keys" else made["id"])
+        said = {"role": "user", "content": f"Row {number} stands by the wall."}
+        chat: Any = {"model": "m", "user": "ada", "messages": [said], "memory": {"policy": "hema"}}
+        bearer = {"authorization": f"Bearer {subject.key}"}
+        requests.post(f"{subject.url}/v1/chat/completions", json=chat, headers=bearer, timeout=PATIENCE)
 
 
 def _takes(operation: Any) -> bool:

@@ -12,12 +12,14 @@ from tests.prove.fuzz.bodies import bodies
 from tests.prove.fuzz.described import described
 from tests.prove.fuzz.found import Found, Fuzzed, Part, Tally, hold
 from tests.prove.fuzz.heads import cuts, heads
+from tests.prove.fuzz.remarks import remarks
 from tests.prove.fuzz.subject import Subject, subjects
 from tests.prove.fuzz.vitals import Size, ailments
 
 ROUND = 1000
 _SHARES: tuple[tuple[Callable[[Subject], Part[Any]], int], ...] = (
-    (bodies, 200),
+    (bodies, 160),
+    (remarks, 40),
     (described, 400),
     (heads, 180),
     (cuts, 20),

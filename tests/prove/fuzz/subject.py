@@ -147,6 +147,7 @@ async def _subject(folder: Path, name: str) -> AsyncIterator[Subject]:
         "first_byte_timeout": patience,
         "idle_timeout": patience,
         "recall_deadline": "10",
+        "reflect_idle": "0",
         "log": "json",
         **_SETUPS[name],
     }

@@ -58,19 +58,30 @@ class Caller:
         target = f"/admin{quote(path)}?{urlencode({**query, **options})}".encode()
         data = raw if raw is not None else b"" if body is None else orjson.dumps(body)
         bearer = (b"authorization", b"Bearer " + ADMIN_KEY.encode())
-        for _ in range(_TRIES):
-            answer = await self._ask(method.encode(), target, data, (bearer, _JSON, *headers))
-            self.witness.look(where, answer.body, person.said if person else (), person.shown if person else "")
-            if answer.status != 503:
-                break
-            self.witness.away += 1  # a store did not answer in time: no wrong answer, and none to learn from
-            await asyncio.sleep(1)
-        return answer
+        return await self._insist(where, person, method.encode(), target, data, (bearer, _JSON, *headers))
+
+    async def feedback(self, where: str, person: Person, told: dict[str, Any]) -> Response:
+        """What this person says of an answer; it is answered with what was kept of it."""
+        bearer = (b"authorization", b"Bearer " + person.key.encode())
+        data = orjson.dumps({**told, "user": person.name})
+        return await self._insist(where, person, b"POST", b"/v1/feedback", data, (bearer, _JSON))
 
     async def get(self, where: str, target: bytes, headers: Headers = ()) -> Response:
         """Anything that nobody's words may stand in."""
         answer = await self._ask(b"GET", target, b"", headers)
         self.witness.look_blindly(where, answer.body)
+        return answer
+
+    async def _insist(
+        self, where: str, person: Person | None, method: bytes, target: bytes, body: bytes, headers: Headers
+    ) -> Response:
+        for _ in range(_TRIES):
+            answer = await self._ask(method, target, body, headers)
+            self.witness.look(where, answer.body, person.said if person else (), person.shown if person else "")
+            if answer.status != 503:
+                break
+            self.witness.away += 1  # a store did not answer in time: no wrong answer, and none to learn from
+            await asyncio.sleep(1)
         return answer
 
     async def _ask(self, method: bytes, target: bytes, body: bytes, headers: Headers) -> Response:

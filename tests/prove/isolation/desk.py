@@ -2,17 +2,20 @@
 an id is not this user's it must be as unknown as one that never was."""
 
 import random
+import time
 from typing import Any
 
 import orjson
 
 from tests.prove.isolation.caller import Caller
 from tests.prove.isolation.people import Person
+from tests.prove.isolation.speech import THINKING
 from tests.support.raw import Response
 
 _FEW = 8
 _ANY = ((b"if-match", b"*"),)
-_PAGED = ("memories", "sessions")
+_FIRST: dict[str, Any] = {"from": 1}
+_PAGED = ("memories", "sessions", "watches", "reflections")
 
 
 async def memories(call: Caller, dice: random.Random, person: Person, _other: Person) -> None:
@@ -23,6 +26,38 @@ async def memories(call: Caller, dice: random.Random, person: Person, _other: Pe
         person.own = found[:_FEW]
         person.memories = [*person.memories, *(id for id in found if id not in person.memories)][-_FEW:]
         _page(person, "memories", answer)
+
+
+async def derived(call: Caller, dice: random.Random, person: Person, _other: Person) -> None:
+    """What was made of their turns, whose ids are tried like all others; and one of the reflections that made it, which
+    is taken back now and then."""
+    made = await call.admin("derived memories", "GET", "/memories", person, policy=dice.choice(THINKING))
+    if call.witness.expect("derived memories", made.status, 200):
+        person.memories = [*person.memories, *(memory["id"] for memory in made.json()["items"])][-_FEW:]
+    answer = await call.admin("reflections", "GET", "/reflections", person, limit=dice.choice((1, 50)))
+    if call.witness.expect("reflections", answer.status, 200) and (found := answer.json()["items"]):
+        _page(person, "reflections", answer)
+        person.reflections = [one["id"] for one in found][:_FEW]
+        path = f"/reflections/{dice.choice(person.reflections)}"
+        one = await call.admin("a reflection", "GET", path, person)
+        call.witness.expect("a reflection", one.status, 200)
+        if dice.random() < 0.2:
+            undone = await call.admin("a reflection", "POST", f"{path}/undo", person)
+            call.witness.expect("a reflection undone", undone.status, 200, 409)
+
+
+async def watches(call: Caller, dice: random.Random, person: Person, _other: Person) -> None:
+    """One more or one fewer, and all of them."""
+    if dice.random() < 0.5:
+        text = {"text": f"Tell me when parcel {person.canary()} stands before the hall."}
+        made = await call.admin("watches", "POST", "/watches", person, text)
+        call.witness.expect("watch", made.status, 201)
+    elif person.watches:
+        await call.admin("watches", "DELETE", f"/watches/{person.watches.pop()}", person)
+    answer = await call.admin("watches", "GET", "/watches", person, limit=dice.choice((1, 50)))
+    if call.witness.expect("watches", answer.status, 200):
+        person.watches = [watch["id"] for watch in answer.json()["items"]][:_FEW]
+        _page(person, "watches", answer)
 
 
 async def sessions(call: Caller, dice: random.Random, person: Person, _other: Person) -> None:
@@ -36,10 +71,11 @@ async def sessions(call: Caller, dice: random.Random, person: Person, _other: Pe
             call.witness.expect("turns", turns.status, 200)
 
 
-async def search(call: Caller, _dice: random.Random, person: Person, other: Person) -> None:
-    """By a word of somebody else's fact."""
+async def search(call: Caller, dice: random.Random, person: Person, other: Person) -> None:
+    """By a word of somebody else's fact; by each policy, and looking back."""
     label = next(iter(sorted(other.said)), b"parcel").decode()
-    answer = await call.admin("search", "GET", "/search", person, q=f"On which shelf stands {label}?", k=50)
+    options: dict[str, Any] = dice.choice(({}, {"as_of": time.time()}, *({"policy": name} for name in THINKING)))
+    answer = await call.admin("search", "GET", "/search", person, q=f"On which shelf stands {label}?", k=50, **options)
     call.witness.expect("search", answer.status, 200)
 
 
@@ -70,7 +106,7 @@ async def one_of_their_own(call: Caller, dice: random.Random, person: Person, _o
     if not person.own:
         return
     id = dice.choice(person.own)
-    way = dice.choice(("", "/history", "/provenance", "pin", "edit", "delete"))
+    way = dice.choice(("", "/history", "/diff", "/provenance", "pin", "edit", "delete"))
     if way == "delete":
         person.own.remove(id)
         await call.admin("deletions", "DELETE", f"/memories/{id}", person)
@@ -78,7 +114,7 @@ async def one_of_their_own(call: Caller, dice: random.Random, person: Person, _o
         change: Any = {"pinned": True} if way == "pin" else {"text": f"Parcel {person.canary()} stands in the hall."}
         await call.admin("edits", "PATCH", f"/memories/{id}", person, change, headers=_ANY)
     else:
-        await call.admin("a memory", "GET", f"/memories/{id}{way}", person)
+        await call.admin("a memory", "GET", f"/memories/{id}{way}", person, **(_FIRST if way == "/diff" else {}))
 
 
 async def their_memory(call: Caller, dice: random.Random, person: Person, other: Person) -> None:
@@ -87,7 +123,7 @@ async def their_memory(call: Caller, dice: random.Random, person: Person, other:
     if not theirs:
         return
     id = dice.choice(theirs)
-    way = dice.choice(("read", "read", "history", "provenance", "pin", "edit", "delete", "many"))
+    way = dice.choice(("read", "read", "history", "diff", "provenance", "pin", "edit", "delete", "many"))
     if way == "many":
         answer = await call.admin("deletions", "POST", "/memories/delete", person, {"ids": theirs})
         if call.witness.expect("their memories deleted", answer.status, 200) and answer.json()["deleted"]:
@@ -95,8 +131,9 @@ async def their_memory(call: Caller, dice: random.Random, person: Person, other:
         return
     method = {"pin": "PATCH", "edit": "PATCH", "delete": "DELETE"}.get(way, "GET")
     change: Any = {"pin": {"pinned": True}, "edit": {"text": "Mine now.", "status": "archived"}}.get(way)
-    path = f"/memories/{id}" + (f"/{way}" if way in ("history", "provenance") else "")
-    answer = await call.admin("their memory", method, path, person, change, headers=_ANY)
+    path = f"/memories/{id}" + (f"/{way}" if way in ("history", "diff", "provenance") else "")
+    query = _FIRST if way == "diff" else {}
+    answer = await call.admin("their memory", method, path, person, change, headers=_ANY, **query)
     call.witness.expect(f"their memory, {way}", answer.status, 404)
 
 
@@ -105,6 +142,23 @@ async def their_trace(call: Caller, dice: random.Random, person: Person, other: 
     if other.traces:
         answer = await call.admin("their trace", "GET", f"/traces/{dice.choice(other.traces)}", person)
         call.witness.expect("their trace", answer.status, 404)
+
+
+async def their_watch(call: Caller, dice: random.Random, person: Person, other: Person) -> None:
+    """By its id; nobody can read one, only take it away."""
+    if other.watches:
+        path = f"/watches/{dice.choice(other.watches)}"
+        answer = await call.admin("their watch", "DELETE", path, person)
+        call.witness.expect("their watch", answer.status, 404)
+
+
+async def their_reflection(call: Caller, dice: random.Random, person: Person, other: Person) -> None:
+    """By its id: read, or taken back."""
+    if other.reflections:
+        path = f"/reflections/{dice.choice(other.reflections)}"
+        method, path = dice.choice((("GET", path), ("POST", f"{path}/undo")))
+        answer = await call.admin("their reflection", method, path, person)
+        call.witness.expect("their reflection", answer.status, 404)
 
 
 async def their_session(call: Caller, dice: random.Random, person: Person, other: Person) -> None:
@@ -174,7 +228,11 @@ async def everything(call: Caller, person: Person) -> None:
         query: dict[str, Any] = {"limit": 200}
         while True:
             answer = await call.admin(f"all {route}", "GET", f"/{route}", person, **query)
-            if not call.witness.expect(f"all {route}", answer.status, 200) or answer.json()["cursor"] is None:
+            if not call.witness.expect(f"all {route}", answer.status, 200):
+                break
+            for one in answer.json()["items"] if route == "reflections" else ():
+                await call.admin("all reflections", "GET", f"/reflections/{one['id']}", person)
+            if answer.json()["cursor"] is None:
                 break
             query["cursor"] = answer.json()["cursor"]
     await call.admin("all traces", "GET", "/traces", person, limit=200)

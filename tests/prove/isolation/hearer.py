@@ -14,6 +14,7 @@ from tests.support.workers import REPORT
 
 AFFINITY = b"x-conversation"
 _KEEPS_SESSIONS = {**REPORT, "policy": "full", "knobs": {}, "per_request": [], "sessions": True}
+_TOLD = b"you asked to be told"
 _QUOTED = 4
 _ENOUGH = 200  # of old prompts nobody asks any more
 
@@ -71,7 +72,8 @@ class Hearer:
         sent = self.sent[int(found[-1])]  # what is recalled stands before what is said
         person, told = sent.person, sent.canaries
         allowed = told | person.said if person else told
-        self.witness.look("prompts", received.body, allowed, person.shown if person else "nobody")
+        where = "prompts that tell of a watch" if _TOLD in received.body else "prompts"
+        self.witness.look(where, received.body, allowed, person.shown if person else "nobody")
         headers = dict(received.headers)
         if person:
             self.witness.mark("affinity", headers.pop(AFFINITY).decode(), person.place)

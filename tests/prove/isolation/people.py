@@ -61,8 +61,9 @@ _HISTORY = 6
 @dataclass
 class Person:
     """One user of one tenant. `key` opens `/v1` for the tenant. `said` are the canaries that they may be told; the rest
-    is what the gateway told them, for somebody else to try: ids of memories and traces, names of sessions, cursors by
-    route. `taken` are other people's ids under which they keep something of their own. `lock`: one deed at a time."""
+    is what the gateway told them, for somebody else to try: ids of memories, traces, watches and reflections, names of
+    sessions, cursors by route. `taken` are other people's ids under which they keep something of their own. `lock`: one
+    deed at a time."""
 
     place: tuple[int, int]
     tenant: str
@@ -73,6 +74,8 @@ class Person:
     sessions: list[str] = field(default_factory=list)
     memories: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
+    watches: list[str] = field(default_factory=list)
+    reflections: list[str] = field(default_factory=list)
     cursors: dict[str, str] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
     own: list[str] = field(default_factory=list)

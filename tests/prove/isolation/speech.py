@@ -2,6 +2,7 @@
 worker learns who sent it."""
 
 import random
+import time
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -14,6 +15,8 @@ from tests.support.raw import Headers, Response
 _MODEL = "scripted"
 _FEW = 4
 _SHOWN = 200
+THINKING = ("hema", "exprag")
+"""Policies that make memories of turns without a model: a summary that stands in every prompt, experiences."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,37 @@ class Speech:
         person.said.add(label.encode())
         await self._say(call, dice, person, f"On which shelf of the hall stands parcel {label}?")
 
+    async def thoughtfully(self, call: Caller, dice: random.Random, person: Person, _other: Person) -> None:
+        """To a policy that makes other memories of what was said; some look back."""
+        memory: dict[str, Any] = {"policy": dice.choice(THINKING)}
+        if dice.random() < 0.2:
+            memory["as_of"] = time.time()
+        await self._say(call, dice, person, dice.choice((_fact(person), _question())), memory=memory)
+
+    async def watch(self, call: Caller, dice: random.Random, person: Person, _other: Person) -> None:
+        """Everybody waits for the same, so that anybody's word would do; then they have it said themselves."""
+        waits = f"I wait for parcel {person.canary()}."
+        await self._say(call, dice, person, waits, memory={"watch": "Tell me when the truck stands before the hall."})
+        await self._say(call, dice, person, f"The truck stands before the hall with parcel {person.canary()}.")
+
+    async def feedback(self, call: Caller, dice: random.Random, person: Person, _other: Person) -> None:
+        """About an answer of their own, which may have been forgotten since."""
+        if person.traces:
+            answer = await call.feedback("feedback", person, _remark(dice, person, "trace", "text", person))
+            call.witness.expect("feedback", answer.status, 200, 404)
+
+    async def their_feedback(self, call: Caller, dice: random.Random, person: Person, other: Person) -> None:
+        """About somebody else's answer, by its id: it is unknown, and what was said of it is not heard."""
+        if not other.traces:
+            return
+        if dice.random() < 0.5:
+            remark = _remark(dice, person, "mneme_feedback_for", "mneme_feedback_text", other)
+            remark["mneme_feedback"] = remark.pop("outcome")
+            await self._say(call, dice, person, _question(), metadata=remark)
+        else:
+            answer = await call.feedback("their feedback", person, _remark(dice, person, "trace", "text", other))
+            call.witness.expect("their feedback", answer.status, 404)
+
     async def as_nobody(self, call: Caller, dice: random.Random, person: Person, other: Person) -> None:
         """Without a name on a key that needs one."""
         number = next(self.numbers)
@@ -84,10 +118,16 @@ class Speech:
         text: str,
         history: list[dict[str, str]] | None = None,
         session: str | None = None,
+        memory: dict[str, Any] | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> tuple[dict[str, str], Response]:
         number, past = next(self.numbers), history or []
         asked = _message(text, number)
         named, fields = _name(dice, person, session)
+        if memory:
+            fields["memory"] = memory
+        if metadata:
+            fields["metadata"] = {**fields.get("metadata", {}), **metadata}
         sent = {canary for message in (*past, asked) for canary in canaries(message["content"].encode())}
         self.hearer.note(number, Sent(person, session, frozenset(sent)))
         answer = await self._send(call, dice, person, person, asked, past, named, fields)
@@ -121,6 +161,12 @@ def _fact(person: Person) -> str:
 
 def _question() -> str:
     return "On which shelf of the hall does my parcel stand?"
+
+
+def _remark(dice: random.Random, person: Person, of: str, text: str, whose: Person) -> dict[str, str]:
+    """What the person says, of one of the answers that `whose` had."""
+    said = f"Parcel {person.canary()} was not there."
+    return {of: dice.choice(whose.traces), text: said, "outcome": dice.choice(("success", "failure"))}
 
 
 def _message(text: str, number: int) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.memory import watches
 from gateway.memory.compose import Fitted, fit
+from gateway.memory.filters import Filter
 from gateway.memory.policies.verbatim import Verbatim
 from gateway.memory.records import Hit, Memory, Turn
 from tests.support.mind import ADA, Mind, mind
@@ -38,7 +39,7 @@ async def due(ada: Mind) -> list[Hit]:
 
 async def kept(ada: Mind) -> list[Memory]:
     """Every watch, in whatever state."""
-    return [*(await ada.curator.memories.browse(ADA, kind="watch")).items]
+    return [*(await ada.curator.memories.browse(ADA, Filter(kind="watch"))).items]
 
 
 def composed(hits: list[Hit]) -> Fitted:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.memory.filters import Filter
 from gateway.memory.policies.base import Study
 from gateway.memory.policies.verbatim import Verbatim
 from gateway.memory.records import Recall, Turn
@@ -80,7 +81,7 @@ async def test_what_was_said_later_is_not_there(ada: Mind) -> None:
 
 async def test_what_was_archived_or_edited_since_is_as_it_was(ada: Mind) -> None:
     """It counts as long as it was told, in the words that it had."""
-    (turn,) = [m for m in (await ada.curator.memories.browse(ADA, kind="turn")).items if "Bern" in m.text]
+    (turn,) = [m for m in (await ada.curator.memories.browse(ADA, Filter(kind="turn"))).items if "Bern" in m.text]
     await ada.curator.edit(ADA, turn.id, lambda memory: replace(memory, text="Ada lives in Basel", status="archived"))
 
     assert "Ada lives in Bern" in {hit.memory.text for hit in (await asked(ada, MAY + DAY)).hits}

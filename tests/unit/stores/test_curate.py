@@ -11,7 +11,7 @@ from gateway.errors import MemoryUnavailable
 from gateway.memory.curate import Curator
 from gateway.memory.policies.verbatim import Verbatim
 from gateway.memory.recall import Recaller
-from gateway.memory.records import Lag, Memory
+from gateway.memory.records import Lag, Memory, Scope
 from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from tests.contracts.samples import ADA, BOB, memory, placed, query
@@ -44,6 +44,38 @@ async def test_turns_are_indexed_in_order(house: House) -> None:
     assert await house.said() == ["one", "two"]
     assert await house.said(BOB) == ["three"]
     assert await house.journal.lag() == Lag(0, 0, 0.0)
+
+
+async def test_users_are_indexed_beside_each_other(house: House) -> None:
+    """A few at a time, so that one's store is waited for while another's words are embedded; a user's own sessions one
+    after the other."""
+    for user in ("one", "two", "three", "four", "five"):
+        await house.say(f"{user} first", scope=Scope("acme", user), session="first")
+        await house.say(f"{user} second", scope=Scope("acme", user), session="second")
+    house.words.gate = asyncio.Event()
+
+    async with asyncio.TaskGroup() as tasks:
+        indexing = tasks.create_task(house.curator.index(10))
+        async with asyncio.timeout(30):
+            while len(house.words.asked) < 4:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        assert sorted(house.words.asked) == ["four first", "one first", "three first", "two first"]
+        house.words.gate.set()
+
+    assert len(indexing.result()) == 10
+    assert await house.said(Scope("acme", "five")) == ["five first", "five second"]
+
+
+async def test_what_ails_one_user_s_turn_is_told_as_it_is(house: House) -> None:
+    """One error, not a group of them, and no turn of the batch is marked as indexed."""
+    await house.say("alpha")
+    await house.say("poison", scope=BOB)
+
+    with pytest.raises(IndexError, match="poison"):
+        await house.curator.index(10)
+
+    assert (await house.journal.lag()).pending == 2
 
 
 async def test_earlier_neighbours_are_indexed_anew(house: House) -> None:
@@ -208,6 +240,39 @@ async def test_an_edit_changes_what_is_found(house: House) -> None:
     assert (await house.sessions.placed(ADA, ["chain"]))["chain"].text == ""
     assert await house.curator.edit(ADA, "nobody", lambda m: m) is None
     assert second.id != first.id
+
+
+async def test_a_change_of_no_words_asks_no_embedder(house: House) -> None:
+    """A status or a pin makes the next version, and leaves the vectors, also those of the neighbours."""
+    first, _ = await house.say("alpha", "beta")
+    await house.curator.index(10)
+    await house.sessions.place(ADA, "chain", placed("t", first.id))
+    house.words.away = True
+
+    archived = await house.curator.edit(ADA, first.id, lambda m: replace(m, status="archived"))
+    assert archived is not None
+    assert (archived.version, archived.updated, archived.former) == (2, house.clock.now, ())
+    assert await house.memories.get(ADA, [first.id]) == [archived]
+    assert (await house.sessions.placed(ADA, ["chain"]))["chain"].text == ""
+    await house.curator.edit(ADA, first.id, lambda m: replace(m, status="active", pinned=True))
+    with pytest.raises(MemoryUnavailable):
+        await house.curator.edit(ADA, first.id, lambda m: replace(m, text="omega"))
+
+    house.words.away = False
+    assert await house.near("alpha") == {"alpha", "beta"}
+    assert await house.near("beta") == {"alpha", "beta"}
+
+
+async def test_many_are_edited_at_once(house: House) -> None:
+    """Only those of which the change makes something else; ids that are nobody's are passed over."""
+    turns = await house.say("alpha", "beta", "gamma")
+    await house.curator.index(10)
+    ids = [turn.id for turn in turns]
+    await house.curator.edit(ADA, ids[0], lambda m: replace(m, pinned=True))
+
+    assert await house.curator.edit_all(ADA, [*ids, "nobody"], lambda m: replace(m, pinned=True)) == 2
+    assert await house.curator.edit_all(BOB, ids, lambda m: replace(m, pinned=False)) == 0
+    assert [(m.pinned, m.version) for m in await house.memories.get(ADA, ids)] == [(True, 2)] * 3
 
 
 async def test_a_deletion_leaves_no_trace_in_the_neighbours(house: House) -> None:

@@ -1,13 +1,14 @@
 """One damaged record costs nobody else anything: it is left out or shown as lost, and it can be erased."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from qdrant_edge import UpdateOperation
 
 from gateway.errors import MemoryUnavailable
-from gateway.memory.records import Trace
+from gateway.memory.records import Trace, Usage
 from gateway.memory.stores.codec import Codec
 from gateway.memory.stores.edge import EdgeStore
 from gateway.memory.stores.points import BODY, point_id
@@ -41,6 +42,15 @@ def test_a_damaged_record_is_named() -> None:
     """Bytes that were overwritten are no foreign error."""
     with pytest.raises(MemoryUnavailable, match="A stored trace is damaged"):
         Codec(Trace).decode(b"\0")
+
+
+async def test_a_trace_from_before_usage_was_kept_is_whole(database: Database) -> None:
+    """It tells none; all stores of traces share what reads them."""
+    sessions = SqliteSessions(database, trace_limit=9)
+    await sessions.trace(replace(trace("old", ADA), usage=Usage(40, 32, 7)))
+    await database.write(lambda c: c.execute("UPDATE traces SET body = CAST(json_remove(body, '$.usage') AS BLOB)"))
+
+    assert await sessions.find_trace("acme", "old") == trace("old", ADA)
 
 
 async def test_a_damaged_turn_is_a_dead_letter_and_holds_up_nobody(database: Database) -> None:

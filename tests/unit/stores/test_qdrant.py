@@ -25,6 +25,7 @@ from tests.support.qdrant_server import Node, serving
 Call = Callable[[QdrantStore], Awaitable[object]]
 CALLS: dict[str, Call] = {
     "put": lambda store: store.put([entry(memory("m"))]),
+    "amend": lambda store: store.amend([memory("m")]),
     "search": lambda store: store.search(ADA, query(vector(1), "a"), 5),
     "get": lambda store: store.get(ADA, ["m"]),
     "browse": lambda store: store.browse(ADA),
@@ -219,7 +220,7 @@ async def test_a_search_finds_what_a_search_of_everything_finds(tmp_path: Path, 
 
 
 async def test_nothing_is_asked_beyond_a_scope(tmp_path: Path) -> None:
-    """Every read, count and deletion carries the user's own filter; users are counted within their tenant."""
+    """Every read, count, change and deletion carries the user's own filter; users are counted within their tenant."""
     timed = replace(query(vector(1), "a"), times=Times(((0.0, 5.0),), "last"))
     async with opened(tmp_path) as (node, store):
         await store.put(some(20))
@@ -230,9 +231,11 @@ async def test_nothing_is_asked_beyond_a_scope(tmp_path: Path) -> None:
         asked = [(name, request.points if name == "Delete" else request) for name, request in node.asked]
     filters = [request.filter for name, request in asked if name in ("Scroll", "Count", "Delete")]
     filters += [query.filter for name, request in asked if name == "QueryBatch" for query in request.query_points]
+    batches = [request.operations for name, request in asked if name == "UpdateBatch"]
+    filters += [change.set_payload.points_selector.filter for changes in batches for change in changes]
     facets = [request.filter for name, request in asked if name == "Facet"]
 
-    assert {name for name, _ in asked} >= {"QueryBatch", "Scroll", "Count", "Delete", "Facet"}
+    assert {name for name, _ in asked} >= {"QueryBatch", "Scroll", "Count", "Delete", "Facet", "UpdateBatch"}
     assert {(f.must[0].field.key, f.must[0].field.match.keyword) for f in filters} == {("scope", scope_key(ADA))}
     assert {(f.must[0].field.key, f.must[0].field.match.keyword) for f in facets} == {("tenant", "acme")}
 

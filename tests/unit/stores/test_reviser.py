@@ -8,7 +8,7 @@ import pytest
 
 from gateway.memory.policies.base import Study
 from gateway.memory.policies.verbatim import Verbatim
-from gateway.memory.records import Turn
+from gateway.memory.records import Status, Turn
 from gateway.memory.reflections import Draft, Insert, Merge, Operation, Reflection, Supersede
 from gateway.memory.thoughts import Use
 from tests.support.mind import ADA, Mind, mind
@@ -43,7 +43,7 @@ async def ada(tmp_path: Path) -> AsyncIterator[Mind]:
         yield made
 
 
-async def texts(ada: Mind, status: str | None = "active") -> list[str]:
+async def texts(ada: Mind, status: Status | None = "active") -> list[str]:
     """What was made and is in this state."""
     return [memory.text for memory in await ada.made(status=status)]
 

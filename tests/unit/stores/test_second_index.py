@@ -94,6 +94,17 @@ async def test_every_change_reaches_both(pair: Pair) -> None:
     assert await pair.near_there("omega") == await pair.near_there("psi") == set()
 
 
+async def test_a_pin_reaches_both(pair: Pair) -> None:
+    """Also where the second index has not got to the memory yet."""
+    first, last = await pair.say("alpha", "beta")
+    await pair.curator.index(10)
+    await pair.second.delete(ADA, [last.id])
+
+    assert await pair.curator.edit_all(ADA, [first.id, last.id], lambda m: replace(m, pinned=True)) == 2
+    assert await pair.same()
+    assert await pair.near_there("beta") == {"alpha", "beta"}
+
+
 async def test_forgetting_reaches_both_and_counts_both(pair: Pair) -> None:
     """Stores and embedders; what only the second one holds is held."""
     await pair.say("alpha", "beta")

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.admit import MODES, Key, Quota
 from gateway.ask import Ask, Tale
+from gateway.memory.filters import EVERYTHING, Filter
 from gateway.memory.policies.none import Nothing
 from gateway.memory.records import Scope
 from gateway.question import Question, read, understand
@@ -27,12 +28,12 @@ class Memories(ModelMemories):
     asked: int = 0
     slow: bool = False
 
-    async def count(self, scope: Scope) -> int:
+    async def count(self, scope: Scope, only: Filter = EVERYTHING) -> int:
         """See the port."""
         self.asked += 1
         if self.slow:
             await asyncio.sleep(60)
-        return await super().count(scope)
+        return await super().count(scope, only)
 
 
 @dataclass

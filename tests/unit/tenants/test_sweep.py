@@ -32,12 +32,12 @@ class Choosy(ModelMemories):
     away: bool = False
     asked: list[str] = field(default_factory=list)
 
-    async def browse(self, scope: Scope, **wanted: Any) -> Page[Memory]:
+    async def browse(self, scope: Scope, *asked: Any, **page: Any) -> Page[Memory]:
         """See the port."""
         self.asked.append(scope.user)
         if scope.user == self.failing:
             raise self.raises
-        return await super().browse(scope, **wanted)
+        return await super().browse(scope, *asked, **page)
 
     async def ping(self) -> None:
         """See the port."""

@@ -14,5 +14,5 @@ else:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Stack]":
     """The whole stack; it takes half a minute to start."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+    with running_stack(tmp_path_factory.mktemp("shared-stack")) as running:
         yield running

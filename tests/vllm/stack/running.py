@@ -82,15 +82,18 @@ def running_stack(folder: Path) -> Iterator[Stack]:
     knobs = f"--kv sink_window --sink {SINK} --window {WINDOW} --max-model-len {LONGEST} --max-num-batched-tokens 2048"
     # What a prefix cache finds is no matter of the model: the smallest is as good, and attends fastest.
     model = build(folder / "model", trained=LONGEST, heads=1, kv_heads=1, layers=1)
-    with serving(model, folder / "worker.log", *knobs.split()) as worker, _gateway(folder, worker.url) as gateway:
+    with (
+        serving(model, folder / "worker.log", *knobs.split()) as worker,
+        running_gateway(folder, worker.url) as gateway,
+    ):
         stack = Stack(worker, gateway)
         assert until(lambda: all(each["kv"] for each in stack.admin("workers")["workers"]))
         yield stack
 
 
 @contextmanager
-def _gateway(folder: Path, worker: str) -> Iterator[str]:
-    """`mneme serve` before the worker; its origin."""
+def running_gateway(folder: Path, worker: str, **more: str) -> Iterator[str]:
+    """`mneme serve` before the worker; its origin. `more` are settings, as in `REFLECT_TURNS="2"`."""
     data, log = folder / "data", folder / "gateway.log"
     data.mkdir(mode=0o700)
     _MODELS.mkdir(parents=True, exist_ok=True)
@@ -102,6 +105,7 @@ def _gateway(folder: Path, worker: str) -> Iterator[str]:
         "WORKERS": json.dumps(ALIASES),
         "KEYS": ",".join(f"{tenant}-key:{tenant}" for tenant in TENANTS),
         "RECALL_DEADLINE": str(_DEADLINE_SECONDS),
+        **more,
     }
     told = {name: value for name, value in os.environ.items() if not name.startswith("MNEME_")}
     told |= {f"MNEME_{name}": value for name, value in knobs.items()}

@@ -185,6 +185,23 @@ def test_an_alias_brings_its_policy(stack: Stack) -> None:
     assert idle(stack)
 
 
+def test_the_gateway_shows_what_the_worker_holds(stack: Stack) -> None:
+    """Its policy, its pool and its running requests, as the worker's own pages tell them."""
+    url = f"{stack.worker.url}/v1"
+    with stack.client("watched") as client, streaming(client, user(LONG)):
+        own = running(stack, parts=2)
+        shown = stack.admin("workers/kv", url=url)
+
+    policy, held = stack.worker.get("/kv"), stack.worker.get("/kv/requests")
+    (request,) = shown["requests"]
+    assert (request["id"], request["policy"]) == (own["id"], "sink_window")
+    assert request["tokens"] >= own["tokens"]
+    assert request["live"][0] == own["live"][0]
+    assert {**shown["kv"], "object": "kv.policy"} == policy
+    assert (shown["url"], shown["block"], shown["pool"]) == (url, held["block"], held["pool"])
+    assert idle(stack)
+
+
 def test_who_leaves_frees_the_workers_blocks(stack: Stack) -> None:
     """A client that closes its stream aborts the request behind the gateway."""
     with stack.client("leaves") as client, streaming(client, user(LONG)):

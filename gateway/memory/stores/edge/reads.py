@@ -1,7 +1,8 @@
 """What is asked of the engine for the store's longer reads: the four signals, a session's line, a whole scope. Never
 writes, and never asks without a scope's filter."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from qdrant_edge import (
@@ -22,11 +23,12 @@ from qdrant_edge import (
     SearchParams,
 )
 
-from gateway.memory import fuse, records
+from gateway.memory import filters, fuse, records
 from gateway.memory.records import Candidate, Entry, Memory, Scope, Sparse
-from gateway.memory.stores.edge.points import equals, to_sparse, within
+from gateway.memory.stores.edge.points import UNTOLD, Condition, equals, matching, to_sparse, within
 from gateway.memory.stores.found import Scores, candidates, gathered, promising
-from gateway.memory.stores.points import BODY, PointId, memories, to_memory
+from gateway.memory.stores.latest import AT
+from gateway.memory.stores.points import BODY, PointId, admitted, memories, to_memory
 
 _PAGE = 1000
 # Vectors come as Python objects, which are made with the interpreter locked: in so small portions that others get on.
@@ -108,6 +110,24 @@ def entries(shard: EdgeShard, scope: Scope) -> Iterator[Entry]:
 
 def _terms(held: Any) -> Sparse:
     return Sparse(tuple(held.indices), tuple(held.values)) if held else Sparse((), ())
+
+
+def page(
+    scope: Scope, such: Sequence[Condition], limit: int, *, offset: str | None = None, latest: bool = False
+) -> ScrollRequest:
+    """Such points of the scope in the order of their ids, from `offset` on, or latest first."""
+    order = OrderBy(key=AT, direction=Direction.Desc) if latest else None
+    only = within(scope, *such)
+    return ScrollRequest(offset=offset, limit=limit, filter=only, with_payload=[BODY, AT], order_by=order)
+
+
+def count(shard: EdgeShard, scope: Scope, only: filters.Filter) -> int:
+    """How many such memories there are, exactly."""
+    if only.trust is None:
+        return shard.count(CountRequest(exact=True, filter=within(scope, *matching(only))))
+    such = matching(replace(only, trust=None))
+    told = shard.count(CountRequest(exact=True, filter=within(scope, *such, equals("trust", only.trust))))
+    return told + len(admitted(_points(shard, within(scope, *such, UNTOLD), _PAGE, with_vector=False), only))
 
 
 def all_memories(shard: EdgeShard, only: Filter) -> dict[PointId, Memory]:

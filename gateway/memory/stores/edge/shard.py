@@ -108,6 +108,7 @@ def open_shard(path: Path, dimension: int) -> EdgeShard:
             opened.close()
             raise DataDirectoryRefused(f"{shard} is damaged: it holds {found} of {held} memories. {_mend(path)}")
         closed.unlink()
+    named(lambda: _index(opened))
     return opened
 
 
@@ -255,13 +256,19 @@ def _create(path: Path, dimension: int) -> EdgeShard:
     sparse = {name: EdgeSparseVectorParams(modifier=Modifier.Idf) for name in ("bm25_turn", "bm25_near")}
     when = EdgeOptimizersConfig(indexing_threshold=scanned_kib, default_segment_number=_PIECES)
     shard = EdgeShard.create(str(path), EdgeConfig(vectors=dense, sparse_vectors=sparse, optimizers=when))
-    for name in INDEXED_WORDS:
-        apart = name == "scope"
-        shard.update(UpdateOperation.create_field_index(name, KeywordIndexParams(is_tenant=apart, enable_hnsw=apart)))
-    for name in INDEXED_NUMBERS:
-        shard.update(UpdateOperation.create_field_index(name, IntegerIndexParams(enable_hnsw=False)))
-    shard.update(UpdateOperation.create_field_index("at", FloatIndexParams(enable_hnsw=False)))
+    _index(shard)
     return shard
+
+
+def _index(shard: EdgeShard) -> None:
+    """What filters use and is not indexed: all of it in a new shard, in an older one what has come since."""
+    apart = {"scope": KeywordIndexParams(is_tenant=True, enable_hnsw=True)}
+    word, number = KeywordIndexParams(is_tenant=False, enable_hnsw=False), IntegerIndexParams(enable_hnsw=False)
+    fields = dict.fromkeys(INDEXED_WORDS, word) | apart | dict.fromkeys(INDEXED_NUMBERS, number)
+    there = shard.info().payload_schema
+    for name, params in {**fields, "at": FloatIndexParams(enable_hnsw=False)}.items():
+        if name not in there:
+            shard.update(UpdateOperation.create_field_index(name, params))
 
 
 def _record(file: Path) -> dict[str, object]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,21 +16,26 @@ from qdrant_edge import (
     FacetRequest,
     FieldCondition,
     Filter,
+    HasIdCondition,
     RangeFloat,
-    ScrollRequest,
     UpdateOperation,
 )
 
 from gateway.errors import MemoryUnavailable
+from gateway.memory import filters
 from gateway.memory.records import Candidate, Entry, Memory, Page, Query, Scope
 from gateway.memory.stores import directory
 from gateway.memory.stores.edge import reads
 from gateway.memory.stores.edge import shard as disk
 from gateway.memory.stores.edge.indexing import Indexing
-from gateway.memory.stores.edge.points import equals, of_tenant, to_point, within
+from gateway.memory.stores.edge.points import between, equals, matching, of_tenant, to_point, within
 from gateway.memory.stores.edge.resident import Residents
+from gateway.memory.stores.latest import Points
+from gateway.memory.stores.latest import latest as by_time
 from gateway.memory.stores.points import (
     BODY,
+    PointId,
+    admitted,
     from_cursor,
     in_line,
     in_order,
@@ -38,6 +43,7 @@ from gateway.memory.stores.points import (
     point_id,
     scope_key,
     to_cursor,
+    to_payload,
     unique,
     unword,
 )
@@ -104,6 +110,20 @@ class EdgeStore:
         if entries:
             await self._write(job, {entry.memory.scope for entry in entries})
 
+    async def amend(self, memories: Sequence[Memory]) -> None:
+        def job(shard: EdgeShard) -> None:
+            self._indexing.touched(point_id(memory.scope, memory.id) for memory in memories)
+            for memory in memories:
+                point = HasIdCondition({point_id(memory.scope, memory.id)})
+                shard.update(UpdateOperation.set_payload_by_filter(within(memory.scope, point), to_payload(memory)))
+            if self._syncs:
+                shard.flush()
+            for scope in scopes:  # what becomes active again has its vectors in the files only
+                self._residents.drop(scope)
+
+        scopes = {memory.scope for memory in memories}
+        await self._write(job, scopes)
+
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         def job() -> list[Candidate]:
             resident = query.as_of is None  # what is not active is in no RAM
@@ -130,25 +150,26 @@ class EdgeStore:
     async def browse(
         self,
         scope: Scope,
+        only: filters.Filter = filters.EVERYTHING,
         *,
-        session: str | None = None,
-        kind: str | None = None,
-        pinned: bool | None = None,
-        status: str | None = None,
-        policy: str | None = None,
-        before: float | None = None,
+        latest: bool = False,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status, "policy": policy}
-        conditions = [equals(key, value) for key, value in wanted.items() if value is not None]
-        if before is not None:
-            conditions.append(FieldCondition(key="at", range=RangeFloat(lt=before)))
-        request = ScrollRequest(
-            offset=from_cursor(cursor), limit=limit, filter=within(scope, *conditions), with_payload=[BODY]
-        )
-        points, after = await self._read(lambda shard: shard.scroll(request))
-        return Page(tuple(memories(points).values()), to_cursor(after))
+        such = matching(only)
+
+        async def scroll(
+            bounds: Mapping[str, float], limit: int, *, offset: str | None = None, latest: bool = False
+        ) -> tuple[Points, PointId | None]:
+            request = reads.page(scope, [*such, *between("at", bounds)], limit, offset=offset, latest=latest)
+            return await self._read(lambda shard: shard.scroll(request))
+
+        if latest:
+            points, following = await by_time(scroll, cursor, limit)
+        else:
+            points, after = await scroll({}, limit, offset=from_cursor(cursor))
+            following = to_cursor(after)
+        return Page(admitted(points, only), following)
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         def turns(around: RangeFloat) -> Filter:
@@ -189,8 +210,8 @@ class EdgeStore:
 
         return await self._write(job, [scope])
 
-    async def count(self, scope: Scope) -> int:
-        return await self._read(lambda shard: shard.count(CountRequest(exact=True, filter=within(scope))))
+    async def count(self, scope: Scope, only: filters.Filter = filters.EVERYTHING) -> int:
+        return await self._read(lambda shard: reads.count(shard, scope, only))
 
     async def users(self, tenant: str) -> dict[str, int]:
         request = FacetRequest("user", limit=_ALL, exact=True, filter=of_tenant(tenant))

@@ -6,10 +6,10 @@ from typing import Any
 
 from qdrant_client import models
 
-from gateway.memory.records import Entry, Scope, Sparse, Vector
-from gateway.memory.stores.points import BODY, PointId, word
+from gateway.memory.records import Entry, Memory, Scope, Sparse, Vector
+from gateway.memory.stores.points import BODY, PointId, to_payload, word
 from gateway.memory.stores.qdrant.layout import SHARED_SHARD, Layout
-from gateway.memory.stores.qdrant.points import Condition, of_tenant, to_point, to_sparse, within
+from gateway.memory.stores.qdrant.points import Condition, among, of_tenant, to_point, to_sparse, within
 from gateway.memory.stores.qdrant.server import Connection, Scored, answered, ask
 
 _PAGE = 1000
@@ -39,6 +39,22 @@ class Collection:
                     shard_key_selector=self._shards(tenant),
                 )
             )
+
+    async def amend(self, tenant: str, memories: Sequence[Memory]) -> None:
+        """Replace what is held of memories beside their vectors; all of one tenant."""
+        for start in range(0, len(memories), _PORTION):
+            changes: list[models.UpdateOperation] = [
+                models.SetPayloadOperation(
+                    set_payload=models.SetPayload(
+                        payload=to_payload(memory),
+                        filter=within(memory.scope, among(memory.scope, [memory.id])),
+                        shard_key=self._shards(tenant),
+                    )
+                )
+                for memory in memories[start : start + _PORTION]
+            ]
+            strong = models.WriteOrdering.STRONG
+            await answered(self._client.batch_update_points(self._name, changes, wait=True, ordering=strong))
 
     def nearest(
         self,

@@ -5,10 +5,13 @@ from typing import Any
 
 from qdrant_client import models
 
+from gateway.memory.filters import Filter
 from gateway.memory.records import Entry, Scope, Sparse
 from gateway.memory.stores.points import point_id, scope_key, to_payload, word
 
-Condition = models.FieldCondition | models.HasIdCondition
+Condition = models.FieldCondition | models.HasIdCondition | models.IsEmptyCondition | models.Filter
+UNTOLD = models.IsEmptyCondition(is_empty=models.PayloadField(key="trust"))
+"""Points of before trust was one of their fields: only the memory itself tells it."""
 
 
 def within(scope: Scope, *conditions: Condition, any_of: Sequence[Condition] = ()) -> models.Filter:
@@ -30,6 +33,14 @@ def equals(key: str, value: str | bool) -> models.FieldCondition:
 def between(key: str, **bounds: float) -> models.FieldCondition:
     """A number within gt, gte, lt, lte."""
     return models.FieldCondition(key=key, range=models.Range(**bounds))
+
+
+def matching(only: Filter) -> list[Condition]:
+    """What such memories match; with a trust asked for, so does whatever does not tell its own: see points.admitted."""
+    equal = only.equal
+    trust = [models.Filter(should=[equals("trust", equal.pop("trust")), UNTOLD])] if only.trust else []
+    when = [between("at", **only.bounds)] if only.bounds else []
+    return [*(equals(key, value) for key, value in equal.items()), *trust, *when]
 
 
 def among(scope: Scope, ids: Sequence[str]) -> models.HasIdCondition:

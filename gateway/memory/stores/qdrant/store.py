@@ -1,18 +1,35 @@
 """MemoryStore over a Qdrant server. Keeps nothing of its own, so any number of gateways and writers may share one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from qdrant_client import models
 
 from gateway.errors import MemoryUnavailable
+from gateway.memory.filters import EVERYTHING, Filter
 from gateway.memory.records import Candidate, Entry, Memory, Page, Query, Scope
-from gateway.memory.stores.points import from_cursor, in_order, memories, to_cursor, unique, unword
+from gateway.memory.stores.latest import AT, Points
+from gateway.memory.stores.latest import latest as by_time
+from gateway.memory.stores.points import (
+    BODY,
+    PointId,
+    admitted,
+    from_cursor,
+    in_order,
+    memories,
+    to_cursor,
+    unique,
+    unword,
+)
 from gateway.memory.stores.qdrant import reads
 from gateway.memory.stores.qdrant.collection import Collection
 from gateway.memory.stores.qdrant.layout import Layout, prepare
-from gateway.memory.stores.qdrant.points import among, between, equals
+from gateway.memory.stores.qdrant.points import UNTOLD, among, between, equals, matching
 from gateway.memory.stores.qdrant.server import Connection
 
+_LATEST = models.OrderBy(key=AT, direction=models.Direction.DESC)
 _LOOK_EVERY, _LOOKS = 0.5, 1200  # for ten minutes: a server may have other collections to build, too
 
 
@@ -40,6 +57,10 @@ class QdrantStore:
         for tenant in {scope.tenant for scope, _ in latest}:
             await self._collection.put(tenant, [e for (scope, _), e in latest.items() if scope.tenant == tenant])
 
+    async def amend(self, memories: Sequence[Memory]) -> None:
+        for tenant in {memory.scope.tenant for memory in memories}:
+            await self._collection.amend(tenant, [memory for memory in memories if memory.scope.tenant == tenant])
+
     async def search(self, scope: Scope, query: Query, limit: int) -> list[Candidate]:
         return await reads.search(self._collection, scope, query, limit)
 
@@ -51,22 +72,29 @@ class QdrantStore:
     async def browse(
         self,
         scope: Scope,
+        only: Filter = EVERYTHING,
         *,
-        session: str | None = None,
-        kind: str | None = None,
-        pinned: bool | None = None,
-        status: str | None = None,
-        policy: str | None = None,
-        before: float | None = None,
+        latest: bool = False,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Memory]:
-        wanted = {"session": session, "kind": kind, "pinned": pinned, "status": status, "policy": policy}
-        conditions = [equals(key, value) for key, value in wanted.items() if value is not None]
-        if before is not None:
-            conditions.append(between("at", lt=before))
-        points, after = await self._collection.page(scope, *conditions, limit=limit, offset=from_cursor(cursor))
-        return Page(tuple(memories(points).values()), to_cursor(after))
+        such = matching(only)
+
+        async def scroll(
+            bounds: Mapping[str, float], limit: int, *, offset: str | None = None, latest: bool = False
+        ) -> tuple[Points, PointId | None]:
+            when = [between(AT, **bounds)] if bounds else []
+            order = _LATEST if latest else None
+            return await self._collection.page(
+                scope, *such, *when, limit=limit, offset=offset, order=order, fields=[BODY, AT]
+            )
+
+        if latest:
+            points, following = await by_time(scroll, cursor, limit)
+        else:
+            points, after = await scroll({}, limit, offset=from_cursor(cursor))
+            following = to_cursor(after)
+        return Page(admitted(points, only), following)
 
     async def neighbours(self, scope: Scope, session: str, first: int, last: int, radius: int) -> list[Memory]:
         return await reads.neighbours(self._collection, scope, session, first, last, radius)
@@ -88,8 +116,12 @@ class QdrantStore:
             raise MemoryUnavailable(f"The Qdrant server still holds {left} of {held} memories that it was to forget.")
         return held
 
-    async def count(self, scope: Scope) -> int:
-        return await self._collection.count(scope)
+    async def count(self, scope: Scope, only: Filter = EVERYTHING) -> int:
+        if only.trust is None:
+            return await self._collection.count(scope, *matching(only))
+        such = matching(replace(only, trust=None))
+        told = await self._collection.count(scope, *such, equals("trust", only.trust))
+        return told + len(admitted(await self._collection.all(scope, *such, UNTOLD), only))
 
     async def users(self, tenant: str) -> dict[str, int]:
         return {unword(user): held for user, held in (await self._collection.users(tenant)).items()}

@@ -1,11 +1,13 @@
 """HEMA: a summary that rolls along, chapters, a book of them, and a memory of turns that is pruned."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.memory.budget import tokens
+from gateway.memory.filters import Filter
 from gateway.memory.policies.hema import Hema
 from tests.support.mind import ADA, Mind, mind
 
@@ -23,6 +25,11 @@ async def talk(ada: Mind, turns: int) -> None:
         await ada.say(f"Hive number {number} stands in town {number * 3}.")
         if number % 8 == 7:
             await ada.think()
+
+
+def split(text: str) -> list[str]:
+    """The sentences."""
+    return re.split(r"(?<=[.!?])\s+", text)
 
 
 async def tagged(ada: Mind) -> dict[str, str]:
@@ -61,7 +68,7 @@ async def test_the_least_salient_turns_leave(ada: Mind) -> None:
         if number % 8 == 0:
             await ada.think()
 
-    gone = (await ada.curator.memories.browse(ADA, kind="turn", status="archived")).items
+    gone = (await ada.curator.memories.browse(ADA, Filter(kind="turn", status="archived"))).items
     assert [memory.text for memory in gone] == ["Hive number 1 stands."]
 
 
@@ -71,6 +78,62 @@ async def test_without_a_model_sentences_stand_for_the_summary(ada: Mind) -> Non
 
     compact = (await tagged(ada))["compact"]
     assert "Hive number" in compact and tokens(compact) <= 90
+
+
+async def test_no_sentence_stands_in_two_summaries(ada: Mind) -> None:
+    """Without a model, though the user says some things again and again; and each stands in the turns that its summary
+    rests on."""
+    for number in range(56):
+        again = "The honey of 2.5 kilos is sold." if number % 3 == 0 else "Well"
+        await ada.say(f"Hive number {number} stands in town {number * 3}. {again}")
+        if number % 8 == 7:
+            await ada.think()
+
+    summaries = [m for m in await ada.made("summary") if m.thought]
+    said = {m.id: m.text for m in (await ada.curator.memories.browse(ADA, Filter(kind="turn"), limit=100)).items}
+    sentences = [sentence for m in summaries for sentence in split(m.text)]
+    assert {"compact", "book", "chapter 3"} <= {m.thought.tags[0] for m in summaries if m.thought}
+    assert len(sentences) == len({*sentences})
+    for memory in summaries:
+        evidence = " ".join(said[source] for source in memory.sources)
+        assert all(sentence.removesuffix(".") in evidence for sentence in split(memory.text))
+
+
+async def test_a_chapter_begins_with_nothing(ada: Mind) -> None:
+    """What was closed is no part of the compact memory any more. The first chapter stands at the head of conversations
+    until there is a book."""
+    ada.model.rules["Go on with the summary"] = lambda prompt: {"summary": f"After {prompt.count('user:')} more."}
+    ada.model.rules["these chapters"] = {"summary": "A story of hives."}
+    await talk(ada, 16)
+    assert await tagged(ada) == {"chapter 1": "After 8 more."}
+    assert "After 8 more." in (await ada.told("What is the boiling point of lead?")).text
+
+    ada.model.rules["Go on with the summary"] = {"summary": "Another story. After 8 more!"}
+    await talk(ada, 8)
+    assert await tagged(ada) == {"chapter 1": "After 8 more.", "compact": "Another story."}
+    assert "So far:\n--------\n(nothing)" in ada.model.asked[-1]
+
+    await talk(ada, 8)
+    assert await tagged(ada) == {
+        "chapter 1": "After 8 more.",
+        "chapter 2": "Another story.",
+        "book": "A story of hives.",
+    }
+    assert [m.text for m in await ada.made("summary") if m.pinned] == ["A story of hives."]
+
+
+async def test_a_chapter_of_which_the_book_tells_all_is_gone(ada: Mind) -> None:
+    """The book rests on its turns."""
+    ada.model.rules["Go on with the summary"] = lambda prompt: {"summary": f"Chapter of {prompt[-200:].count('town')}."}
+    await talk(ada, 16)
+    (first,) = await ada.made("summary")
+    ada.model.rules["Go on with the summary"] = {"summary": "Something else."}
+    ada.model.rules["these chapters"] = {"summary": first.text}
+    await talk(ada, 16)
+
+    assert await tagged(ada) == {"chapter 2": "Something else.", "book": first.text}
+    (book,) = [m for m in await ada.made("summary") if m.pinned]
+    assert {*first.sources} < {*book.sources}
 
 
 async def test_a_long_life_counts_on(ada: Mind) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.memory.budget import tokens
 from gateway.memory.policies.mem_alpha import MemAlpha
+from gateway.memory.records import Status
 from tests.support.mind import ADA, DAY, Mind, mind
 
 WRITE, RETHINK = "Keep the memory of this user", "Say this in one paragraph"
@@ -32,7 +33,7 @@ async def think(ada: Mind, *calls: dict[str, Any], text: str = "So it is.") -> N
     assert [(r.state, r.refused) for r in await ada.think()] == [("applied", ())]
 
 
-async def texts(ada: Mind, *kinds: Any, status: str = "active") -> list[str]:
+async def texts(ada: Mind, *kinds: Any, status: Status = "active") -> list[str]:
     """What was made, in this state."""
     return [memory.text for memory in await ada.made(*kinds, status=status)]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.memory.filters import Filter
 from gateway.memory.policies.memorybank import MemoryBank
 from tests.support.mind import ADA, DAY, Mind, mind
 
@@ -72,4 +73,4 @@ async def test_a_summary_that_nobody_needed_is_archived(ada: Mind) -> None:
 
     assert [m.thought and m.thought.title for m in await ada.made("summary", status="archived")] == ["On 2026-05-01"]
     assert len(await ada.made("profile")) == 1
-    assert len((await ada.curator.memories.browse(ADA, kind="turn", status="active")).items) == 2
+    assert len((await ada.curator.memories.browse(ADA, Filter(kind="turn", status="active"))).items) == 2

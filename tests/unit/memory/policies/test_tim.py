@@ -9,6 +9,7 @@ import pytest
 
 from gateway.memory.policies.lsh import bucket
 from gateway.memory.policies.tim import Tim
+from gateway.memory.records import Status
 from tests.support.mind import Mind, mind
 
 THINK, SETTLE = "Which lasting relations", "Compare what was just thought"
@@ -34,7 +35,7 @@ async def think(ada: Mind, *triples: dict[str, Any], text: str = "So it is.") ->
     assert [r.state for r in await ada.think()] == ["applied"]
 
 
-async def sentences(ada: Mind, status: str = "active") -> list[str]:
+async def sentences(ada: Mind, status: Status = "active") -> list[str]:
     """The thoughts in this state."""
     return [memory.text for memory in await ada.made("fact", status=status)]
 
