@@ -41,11 +41,17 @@ _WORTHWHILE_WORDS = 3
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
-def render(memories: Iterable[Memory], remarks: Mapping[str, str] = _NONE) -> str:
-    """The block for these memories, oldest first; "" for none. `remarks` are on some of them, by id. Deterministic: no
-    ids, scores or present time."""
-    lines = [line(memory, remarks.get(memory.id, "")) for memory in sorted(memories, key=lambda m: (m.at, m.seq, m.id))]
+def render(memories: Iterable[Memory], remarks: Mapping[str, str] = _NONE, pinned: Iterable[Memory] = ()) -> str:
+    """The block for these memories, "" for none: first the pinned ones, then the others, each oldest first. `remarks`
+    are on some of the others, by id. Deterministic: no ids, scores or present time. What is pinned stands in front so
+    that a user's conversations begin alike, whatever is recalled, and a worker's prefix cache finds that again."""
+    shown = [*sorted(pinned, key=_age), *sorted(memories, key=_age)]
+    lines = [line(memory, remarks.get(memory.id, "")) for memory in shown]
     return "\n".join([_OPEN, *lines, _CLOSE]) if lines else ""
+
+
+def _age(memory: Memory) -> tuple[float, int, str]:
+    return memory.at, memory.seq, memory.id
 
 
 def earlier(changed: float | None) -> str:

@@ -38,8 +38,10 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
     `standing` is the text that the prompt already holds, `placed` the ids that earlier turns of it already render. A
     hit that was taken back is marked if what takes it back is in the prompt too: a mark alone would only confuse. What
     does not fit goes in fewer words, where somebody found them. One fact is one line: a turn, or what was made of it.
+    What is pinned stands in front, and never with a mark: the block's beginning is the same whatever was recalled.
     """
     lines = _Lines(placed)
+    head: list[Memory] = []
     taken: list[Memory] = []
     # What the prompt holds, and since when where this block tells it: a mark in it must not outlive what it tells of.
     there: dict[str, float | None] = dict.fromkeys(placed)
@@ -47,7 +49,7 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
     for memory in pinned:
         cost = _cost(memory)
         if memory.id not in there and cost <= left:
-            taken.append(memory)
+            head.append(memory)
             lines.add(memory)
             there[memory.id] = memory.at
             left -= cost
@@ -74,8 +76,8 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
         there[hit.memory.id] = hit.memory.at
         remarks[hit.memory.id] = remark
         left -= cost
-    text = block.render(taken, remarks)
-    return Fitted(text, tokens(text), tuple(m.id for m in taken), tuple(judged))
+    text = block.render(taken, remarks, head)
+    return Fitted(text, tokens(text), tuple(m.id for m in (*head, *taken)), tuple(judged))
 
 
 _EMPTY = Memory(id="", scope=None, session="", text="")  # type: ignore[arg-type]  # only its line's length is asked
@@ -99,8 +101,10 @@ class _Lines:
         """Why this line would tell something for the second time, "" if it would not."""
         if _tells_more(memory):
             return ""
-        if memory.thought is not None:
-            return "its evidence is in the prompt" if memory.sources and self._said.issuperset(memory.sources) else ""
+        if memory.thought is not None and memory.sources and self._said.issuperset(memory.sources):
+            return "its evidence is in the prompt"
+        if memory.thought is not None and memory.kind != "caption":
+            return ""
         return "what was made of it is in the prompt" if self._made.intersection(memory.sources) else ""
 
 

@@ -85,13 +85,18 @@ class Retainer:
     async def _clean(self, turn: Turn, injected: str) -> Turn:
         said = _head(block.strip(turn.user_text))
         reply = _head(block.strip_echo(block.strip(turn.reply_text), injected))
-        if self.redacts and len(said) + len(reply) > _SHORT:
-            said, reply = await asyncio.gather(asyncio.to_thread(redact, said), asyncio.to_thread(redact, reply))
-        elif self.redacts:
-            said, reply = redact(said), redact(reply)
+        if self.redacts:
+            said, safe = await self._redacted(said, reply)
+            # What is recalled was redacted when it was stored: a secret quoted from the chat itself is its like only now.
+            reply = block.strip_echo(safe, injected) if safe != reply else reply
         watch = (await self.cleaned(turn.watch)).strip() if turn.watch else ""
         media = tuple(replace(one, reference=self._safe(one.reference)) for one in turn.media)
         return replace(turn, user_text=said.strip(), reply_text=reply.strip(), watch=watch, media=media)
+
+    async def _redacted(self, said: str, reply: str) -> tuple[str, str]:
+        if len(said) + len(reply) <= _SHORT:
+            return redact(said), redact(reply)
+        return await asyncio.gather(asyncio.to_thread(redact, said), asyncio.to_thread(redact, reply))
 
     def _safe(self, reference: str) -> str:
         """A URL's path may be told a secret too; a digest is none."""

@@ -6,7 +6,7 @@ what was said in words of its own may not. They are for comparing runs, and for 
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ import numpy as np
 from gateway.evals.hygiene.planted import SYSTEM
 from gateway.memory.records import Memory, Vector
 from gateway.memory.redact import redact
+from gateway.memory.revise import MOST_SOURCES
 
 NEAR = 0.97
 """Cosine from which two memories say the same."""
@@ -93,7 +94,7 @@ def doubles(texts: Sequence[str], vectors: Sequence[Vector]) -> tuple[int, int]:
 
 def echoes(memory: Memory, heard: Mapping[str, Heard]) -> bool:
     """Whether a sentence of it stood in what memory had put into the prompt, in words that the user did not say."""
-    evidence = [heard[source] for source in memory.sources if source in heard]
+    evidence = _evidence(memory, heard)
     injected, said = _joined(one.injected for one in evidence), {*_words(" ".join(one.said for one in evidence))}
     learnt = [memory.reply, memory.gist] if memory.thought is None else [memory.text, memory.reply, memory.gist]
     return any(_holds(injected, words) and not said.issuperset(words.split()) for words in _sentences(learnt))
@@ -113,8 +114,7 @@ def tells_secret(memory: Memory, planted: Sequence[str]) -> bool:
 
 def unsupported(memory: Memory, heard: Mapping[str, Heard]) -> bool:
     """Whether a number or a name of it is not in its evidence, nor half of its longer words, by their beginnings."""
-    evidence = [heard[source] for source in memory.sources if source in heard]
-    told = " ".join(f"{one.said} {one.reply} {_dates(one.at)}" for one in evidence)
+    told = " ".join(f"{one.said} {one.reply} {_dates(one.at)}" for one in _evidence(memory, heard))
     there = {word[:_STEM] for word in _words(told)}
     exact = {*_words(told)}
     named = [word.casefold() for word in re.findall(r"(?<=[a-z,;] )[A-Z][a-z]+|\d+", memory.text)]
@@ -144,6 +144,13 @@ def _joined(texts: Iterable[str]) -> str:
 
 def _holds(text: str, words: str) -> bool:
     return f" {words} " in text
+
+
+def _evidence(memory: Memory, heard: Mapping[str, Heard]) -> Collection[Heard]:
+    """Everything, where it rests on so many turns that it names the latest only; see evidence.resting_on."""
+    if len(memory.sources) >= MOST_SOURCES:
+        return heard.values()
+    return [heard[source] for source in memory.sources if source in heard]
 
 
 def _texts(memory: Memory) -> list[str]:

@@ -30,11 +30,11 @@ class ExpRag(Verbatim):
 
     def rank(self, question: str, candidates: Sequence[Candidate], now: float) -> list[Hit]:
         """By how alike the tasks are, what succeeded first among equals. A turn stands for itself until its experience
-        is there."""
+        is there; captions come after both, as the ranker judges them."""
         made = {source for c in candidates if c.memory.kind == "experience" for source in c.memory.sources}
         turns = [c for c in candidates if c.memory.kind == "turn" and not made.issuperset(c.memory.sources)]
         lived = [c for c in candidates if c.memory.kind == "experience"] + turns
-        notes = [c for c in candidates if c.memory.kind == "note"]
+        others = [c for c in candidates if c.memory.kind in ("note", "caption")]
         hits = [Hit(c.memory, round(c.signals.get("dense_turn", 0.0), 4), c.signals) for c in lived]
         hits.sort(key=lambda hit: (-hit.score, -_luck(hit), hit.memory.id))
         judged = [
@@ -43,7 +43,10 @@ class ExpRag(Verbatim):
         ]
         fit = [hit for hit in hits if hit.score >= self.alike][: self.shown]
         ids = {hit.memory.id for hit in fit}
-        return [*Verbatim.rank(self, question, notes, now), *fit, *(hit for hit in judged if hit.memory.id not in ids)]
+        beside = Verbatim.rank(self, question, others, now)
+        notes = [hit for hit in beside if hit.memory.kind == "note"]
+        captions = [hit for hit in beside if hit.memory.kind == "caption"]
+        return [*notes, *fit, *captions, *(hit for hit in judged if hit.memory.id not in ids)]
 
 
 def experience(turn: Turn) -> Draft:
