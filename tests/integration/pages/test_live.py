@@ -33,7 +33,7 @@ async def test_a_list_hears_how_many_memories_came_in(desk: Desk) -> None:
     whose = {"tenant": "acme", "user": "grown"}
     await desk.note("grown", "One.")
     async with desk.client.stream("GET", f"{UI}/live/memories", params=whose, timeout=20) as answer:
-        heard = asyncio.create_task(anext(events(answer)))
+        heard = asyncio.ensure_future(anext(events(answer)))
         await asyncio.sleep(0.5)
         await desk.note("somebody else", "Not this one.")
         await desk.note("grown", "Two.")
