@@ -87,7 +87,7 @@ class Retainer:
         reply = _head(block.strip_echo(block.strip(turn.reply_text), injected))
         if self.redacts:
             said, safe = await self._redacted(said, reply)
-            # What is recalled was redacted when it was stored: a secret quoted from the chat itself is its like only now.
+            # What is recalled was redacted when it was stored: what quotes a secret from the chat is its like only now.
             reply = block.strip_echo(safe, injected) if safe != reply else reply
         watch = (await self.cleaned(turn.watch)).strip() if turn.watch else ""
         media = tuple(replace(one, reference=self._safe(one.reference)) for one in turn.media)

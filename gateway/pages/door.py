@@ -25,6 +25,7 @@ View = Callable[[Visitor], Awaitable[Response]]
 LOGIN = f"{cookie.PATH}/login"
 _LONGEST_FORM = 256 << 10
 _PATIENCE = 30.0
+_LOOKING = ("GET", "HEAD")
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -71,7 +72,7 @@ class Door:
     async def _shown(self, request: Request, view: View) -> Response:
         visitor = self._visitor(request)
         try:
-            if request.method != "GET":
+            if request.method not in _LOOKING:
                 visitor.form = await self._form(request, visitor)
             if request.scope["path"] != LOGIN:
                 visitor.me = await visitor.api.get("/me")

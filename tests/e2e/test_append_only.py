@@ -4,10 +4,12 @@ import json
 import re
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from openai import AsyncOpenAI
 
+from gateway.memory.records import Memory, Scope
 from tests.e2e.sdk import Conversation, sdk, tell
 from tests.e2e.worker import MODEL, Worker
 from tests.support.gateway import Running
@@ -59,6 +61,27 @@ def assert_only_grows(prompts: list[str]) -> None:
     """Each is the beginning of the next one."""
     for number, (before, after) in enumerate(pairwise(prompts)):
         assert after.startswith(before), f"prompt {number + 1} does not begin with the one before it"
+
+
+async def test_conversations_with_the_same_pins_begin_alike(worker: Worker, gateway: Running, user: str) -> None:
+    """To the end of the last pinned line, whatever they recall: a prefix cache finds there what another one left."""
+    notes = [(1.7e9, "Call me Flint."), (3e9, "Answer in verse.")]  # older and newer than all that is recalled
+    async with sdk(f"{gateway.url}/v1", x_mneme_user=user) as client:
+        await taught(client, gateway)
+        scope = Scope("local", user)
+        pinned = [Memory(str(uuid4()), scope, "", text, kind="note", pinned=True, at=at) for at, text in notes]
+        await gateway.services.curator.add(pinned)
+        worker.upstream.received.clear()
+        for question in QUESTIONS:
+            talk = Conversation(client, system="You are kind.", extra_body={"memory": {"tokens": 110}})
+            await talk.say(question)
+
+    prompts = worker.prompts
+    head, _, _ = prompts[0].partition("Answer in verse.\n")
+    first, _, second = head.rpartition("note: Call me Flint.\n")
+    assert first.count("[") == second.count("[") == 1 and second.endswith("] note: ")
+    assert all(prompt.startswith(f"{head}Answer in verse.\n[") for prompt in prompts)
+    assert all(fact in prompt for fact, prompt in zip(FACTS, prompts, strict=True))
 
 
 async def test_twenty_turns_only_grow(worker: Worker, gateway: Running, user: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.memory.records import Memory, Scope
-from tests.e2e.sdk import sdk, tell
+from tests.e2e.sdk import Conversation, sdk, tell
 from tests.e2e.worker import Worker, flat
 from tests.support.gateway import Running
 
@@ -57,6 +57,22 @@ async def test_thirty_rounds_of_asking_teach_nothing(worker: Worker, gateway: Ru
     assert [memory.reply for memory in memories if FACT in memory.reply] == []
     assert "mneme-memory" not in repr(memories)
     assert len(memories) == 31
+
+
+async def test_a_secret_that_is_quoted_from_the_chat_teaches_nothing(
+    worker: Worker, gateway: Running, user: str
+) -> None:
+    """Recalled it is masked, in the history it is not: quoted from there it is the recalled sentence all the same."""
+    told = "The password of my sister Ada's router in Riga is Larch-4821!x"
+    worker.says = lambda body: f"I quote:\n- {told}" if len(body["messages"]) > 1 else "I see."
+    async with sdk(f"{gateway.url}/v1", x_mneme_user=user) as client:
+        talk = Conversation(client)
+        await talk.say(told)
+        await talk.say("Which password has the router of my sister Ada in Riga?")
+    memories = await everything(gateway, user)
+
+    assert "[secret removed]" in worker.prompts[-1] and told in worker.prompts[-1]
+    assert sorted(memory.reply for memory in memories) == ["I quote:", "I see."]
 
 
 async def test_asking_again_does_not_bury_the_answer(worker: Worker, gateway: Running, user: str) -> None:

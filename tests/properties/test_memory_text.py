@@ -100,6 +100,24 @@ def test_a_budget_is_never_exceeded_and_nothing_is_taken_twice(
     assert {h.memory.id for h in fitted.hits if not h.dropped} <= set(fitted.memories)
 
 
+@given(
+    st.lists(MEMORIES, max_size=4),
+    st.lists(MEMORIES, max_size=6),
+    st.lists(MEMORIES, max_size=6),
+    st.integers(0, 400),
+)
+def test_what_is_pinned_begins_the_block_whatever_is_recalled(
+    pinned: list[Memory], one: list[Memory], other: list[Memory], budget: int
+) -> None:
+    """The lines of the pinned ones that fit come first, and are the same beside any hits."""
+    alone = compose.fit([], pinned, budget, "", frozenset())
+    for found in (one, other):
+        fitted = compose.fit([Hit(m, 1.0, {}) for m in found], pinned, budget, "", frozenset())
+
+        assert fitted.memories[: len(alone.memories)] == alone.memories
+        assert fitted.text.startswith(alone.text.removesuffix("</mneme-memory>"))
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_the_estimate_of_a_whole_is_at_most_that_of_its_parts(one: str, other: str) -> None:
     """So that a plan made line by line holds for the block."""

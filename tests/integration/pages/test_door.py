@@ -214,6 +214,15 @@ async def test_every_answer_says_what_a_browser_may_do(guarded: Desk, path: str)
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
+async def test_a_look_at_the_head_alone_is_a_look(guarded: Desk) -> None:
+    """HEAD is answered as GET, without the page."""
+    async with browsing(guarded) as client:
+        await enter(client, ADMIN)
+        answer = await client.head(f"{UI}/policies")
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 async def test_pages_are_not_kept_by_the_browser(guarded: Desk) -> None:
     """What is remembered does not stay in a cache after the log-out."""
     async with browsing(guarded) as client:

@@ -8,6 +8,7 @@ from gateway.evals.hygiene.measures import Heard, Tally, doubles, echoes, restat
 from gateway.evals.hygiene.planted import EVERY, SYSTEM, planted, secrets
 from gateway.memory.records import Memory, Scope, Turn
 from gateway.memory.redact import redact
+from gateway.memory.revise import MOST_SOURCES
 from gateway.memory.thoughts import Thought
 
 ADA = Scope("acme", "ada")
@@ -44,6 +45,16 @@ def test_what_the_user_said_is_no_echo() -> None:
 
     assert not echoes(replace(FACT, text="Bo plays the cello in Porto."), heard)
     assert not echoes(replace(TURN, reply="In Porto."), HEARD)
+
+
+def test_what_names_only_its_latest_sources_rests_on_everything() -> None:
+    """Of so many turns a memory does not name the one that said it: it is no echo, and has its evidence."""
+    heard = {**HEARD, "0": Heard("Bo plays the cello in Porto.", "", "", 1_714_521_600.0)}
+    few = replace(FACT, text="Bo plays the cello in Porto.", sources=("1",) * (MOST_SOURCES - 1))
+    many = replace(few, sources=("1",) * MOST_SOURCES)
+
+    assert (echoes(few, heard), echoes(many, heard)) == (True, False)
+    assert (unsupported(replace(few, sources=("2",)), heard), unsupported(many, heard)) == (True, False)
 
 
 def test_the_system_prompt_is_found_again() -> None:

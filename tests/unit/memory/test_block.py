@@ -41,6 +41,14 @@ def test_a_block_reads_as_it_should() -> None:
     ]
 
 
+def test_what_is_pinned_stands_in_front() -> None:
+    """Whatever its day and the order it came in; among themselves the pinned ones are the oldest first."""
+    pinned = [memory(text, id=text, at=DAY + at * 86400) for text, at in (("Late.", 3), ("Early.", 2))]
+    rendered = block.render([memory("Old."), memory("New.", id="n", at=DAY + 4 * 86400)], pinned=pinned)
+
+    assert [line.rpartition(": ")[2] for line in rendered.splitlines()[1:-1]] == ["Early.", "Late.", "Old.", "New."]
+
+
 def test_a_memory_that_was_taken_back_says_so() -> None:
     """Behind the speaker: when it changed, or only that it did."""
     newer = memory("I moved to Porto.", id="b", at=DAY + 86400)

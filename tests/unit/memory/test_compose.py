@@ -7,6 +7,7 @@ import pytest
 from gateway.memory import compose
 from gateway.memory.budget import tokens
 from gateway.memory.records import Hit, Memory, Placed, Scope
+from gateway.memory.thoughts import Thought
 
 SCOPE = Scope("t", "u")
 
@@ -50,6 +51,18 @@ def test_pinned_memories_come_before_any_hit() -> None:
 
     assert fitted.memories == ("pin",)
     assert dropped(fitted) == {"hit": "over budget", "pin": "already recalled in this conversation"}
+
+
+def test_conversations_with_the_same_pins_begin_alike() -> None:
+    """To the last byte of the last pinned line, whatever was recalled beside them: one of them, or a correction."""
+    old = memory("old", "I live in Lisbon.", at=1e5, pinned=True)
+    pins = [memory("name", "Call me Flint.", at=2e5, pinned=True), old]
+    alone = compose.fit((), pins, 500, "", frozenset()).text
+    found = [hits(memory("a", at=0.0)), hits(memory("b", at=9e5), old), corrected(*hits(memory("c", at=5e4)))]
+    texts = [compose.fit(each, pins[::-1], 500, "", frozenset()).text for each in found]
+
+    assert [line.rpartition(": ")[2] for line in alone.splitlines()[1:-1]] == ["I live in Lisbon.", "Call me Flint."]
+    assert all(text.startswith(alone.removesuffix("</mneme-memory>")) and text != alone for text in texts)
 
 
 @pytest.mark.parametrize("budget", [0, 1, 20])
@@ -125,6 +138,16 @@ def test_the_mark_is_paid_for() -> None:
         fitted = compose.fit(corrected(), (), budget, "", frozenset())
 
         assert fitted.tokens <= budget
+
+
+@pytest.mark.parametrize("beside", [{}, {"kind": "experience", "thought": Thought("exprag")}])
+def test_a_caption_by_the_words_alone_stands_beside_nothing_that_has_them(beside: dict[str, object]) -> None:
+    """Neither its turn nor what was made of that; one that somebody saw stands beside either."""
+    first = memory("turn", sources=("turn",), **beside)
+    blind = memory("blind", kind="caption", sources=("turn",), thought=Thought("exprag"))
+    seen = replace(blind, id="seen", thought=Thought("exprag", tags=(compose.SEEN,)))
+
+    assert compose.fit(hits(first, blind, seen), (), 500, "", frozenset()).memories == ("turn", "seen")
 
 
 def test_nothing_keeps_the_verdicts() -> None:

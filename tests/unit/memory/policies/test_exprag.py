@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.memory.policies.exprag import ExpRag
-from gateway.memory.thoughts import Feedback, Outcome
+from gateway.memory.thoughts import Feedback, Media, Outcome
 from tests.support.mind import Mind, mind
 
 TASK = "Sort the list 3 1 2 in ascending order"
@@ -54,6 +54,21 @@ async def test_a_turn_stands_for_itself_until_it_is_thought_about(ada: Mind) -> 
     await ada.say(TASK, "1 2 3, by comparing neighbours")
 
     assert "comparing neighbours" in (await ada.told(TASK)).text
+
+
+async def test_what_a_picture_showed_is_shown_behind_experiences(ada: Mind) -> None:
+    """As the ranker judges it; by the words alone it is no more than the experience says."""
+    ada.thinker.seer = ada.model
+    ada.model.rules["what this picture shows"] = {"caption": "Seven blue hives in a row by a river."}
+    turn = await ada.say("Look what I painted!", "How nice that is.")
+    shown = tuple(Media("image", place, at) for at, place in enumerate(("https://pictures.example/a.png", "sha256:b")))
+    await ada.curator.journal.append(replace(turn, media=shown))
+    await ada.think()
+
+    told = await ada.told("How many blue hives stand in a row by the river?")
+    assert "caption: https://pictures.example/a.png: Seven blue hives" in told.text
+    fitted = await ada.told("Look what I painted!")
+    assert "experience" in fitted.text and "shown with" not in fitted.text
 
 
 async def test_only_a_few_are_shown(ada: Mind) -> None:
