@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 PY := .venv/bin/python
 VPY := .venv-vllm/bin/python
+# Hundreds of gateways come and go in one process: what they used goes back to the system, instead of waiting in arenas.
+PYTEST := MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=65536 $(PY) -m pytest
 DATA ?=
 ARGS ?=
 # The official Node client is tested where npm is; elsewhere its tests are skipped and say so.
@@ -33,7 +35,7 @@ serve: .venv/.runtime ## the gateway with everything embedded, on loopback
 	@exec $(PY) -m gateway serve
 
 test: .venv/.dev $(NODE_READY) ## everything that needs no GPU and no external server
-	$(PY) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 .venv-vllm/.ready: requirements-vllm.lock pyproject.toml
 	@echo "Installing vLLM's CPU build and what it pins into .venv-vllm (once)"
@@ -50,7 +52,7 @@ check: .venv/.dev $(NODE_READY) ## test, and the law: style, types, layers, size
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PY) -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 demo: .venv/.dev ## replay LoCoMo-shaped conversations: make demo DATA=path/to/file.json
 	@test -n "$(DATA)" || { echo "usage: make demo DATA=path/to/locomo.json [ARGS='--conversations 1']"; exit 2; }
@@ -79,7 +81,7 @@ bench-peers: .venv/.dev ## other gateways for make bench, each in a venv of its 
 	-test -x .venv-vllm-router/bin/vllm-router || { $(PYTHON) -m venv .venv-vllm-router && .venv-vllm-router/bin/pip install -q vllm-router; }
 
 pictures: .venv/.dev ## the README's pictures of the pages, taken anew by the tests
-	MNEME_PICTURES=docs/pictures $(PY) -m pytest -q tests/e2e/pages/test_pictures.py
+	MNEME_PICTURES=docs/pictures $(PYTEST) -q tests/e2e/pages/test_pictures.py
 
 vendor: ## what the pages at /admin/ui are served with, from the packages that package-lock.json pins
 	npm ci --prefix $(VENDOR) --no-audit --no-fund --silent

@@ -10,6 +10,7 @@ from gateway.memory.compose import Fitted
 from gateway.memory.records import Placed
 from gateway.question import NOT_TURNS, Question
 from gateway.remember import Known
+from gateway.wire.body import XARGS
 from gateway.wire.chat import ChatRequest, Edits, splice
 
 STRIPPED = ("memory",)
@@ -81,6 +82,16 @@ def head(request: ChatRequest, drop: Collection[int] = (), pinned: str = "") -> 
     found = [request.members[name] for name in _TEMPLATE if name in request.members]
     members = [request.raw[member.at : member.end] for member in found]
     return b"{%s}" % b",".join([*members, b'"messages":[%s]' % b",".join(spelled), b'"add_generation_prompt":false'])
+
+
+def opening(request: ChatRequest, pinned: str, salt: str) -> bytes | None:
+    """The same as the body of a chat completion, with `salt` for the worker's prefix cache ("": none)."""
+    begun = head(request, (), pinned)
+    if begun is None:
+        return None
+    found = [request.raw[member.at : member.end] for name in (XARGS,) if (member := request.members.get(name))]
+    salted = [orjson.dumps({"cache_salt": salt})[1:-1]] if salt else []
+    return begun[:-1] + b"".join(b"," + each for each in (*found, *salted)) + b"}"
 
 
 def written(plan: Plan, salt: str = "", sink: tuple[bytes, int] | None = None, session: str = "") -> Prompt:

@@ -40,6 +40,15 @@ class Scribe:
         session = self.session(question.scope, question.session) if keeps and question.session else ""
         return prompt.written(plan, salt, await self._sink(plan, worker, tale), session)
 
+    def opening(self, question: Question, pinned: str, worker: Worker) -> bytes | None:
+        """How another conversation of the same client and user would begin, as the body of a chat completion: what
+        stands before this one's turns, and what is pinned now. None where a client's own salt keeps it apart."""
+        request = question.request
+        if "cache_salt" in request.fields:
+            return None
+        salt = self.salt(question.scope) if worker.salted(request.model) else ""
+        return prompt.opening(request, pinned, salt)
+
     def refused(self, written: Prompt, worker: Worker) -> None:
         """The worker took the client's own prompt, and not this one."""
         if written.sunk is not None:

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
         description="Header that tells the upstream, by a digest, which conversation it is; for a router behind us.",
     )
     warm: bool = Field(
-        False, description="Have the worker compute a prompt that compaction will begin anew, ahead of it."
+        False, description="Have the worker compute prompts ahead that compaction, or what is pinned, begins anew."
     )
     keys: SecretStr = Field(
         SecretStr(""),

@@ -51,7 +51,7 @@ class Telemetry:
         self.thoughts_due = self._gauge("thoughts_due", "Turns that are to be thought about")
         self.expired = self._counter("expired", "What was older than its tenant keeps it, and went", "what")
         self.limits = self._counter("limits", "Requests beyond a limit, or let through unchecked", "outcome")
-        self.warmed = self._counter("warmed", "Prompts computed ahead of a compaction, by how it ended", "result")
+        self.warmed = self._counter("warmed", "Prompts computed ahead of being asked for, by how it ended", "result")
         self.running = 0
         self._gauge("requests_in_flight", "Requests that are being answered").set_function(lambda: self.running)
         self.tasks = self._gauge("tasks", "Tasks on the event loop, seen when it was asked")

@@ -4,16 +4,22 @@ A turn that follows another one finds its beginning in the worker's prefix cache
 compaction leaves turns out behind the head: the request at which it is decided carries the new prompt at once, and pays
 for all of it. But often the decision can be foreseen, because the reply has outgrown the window already: then the
 next prompt, up to what will be asked, is sent while the user still reads.
+
+Nor does a new conversation find anything where reflection has changed what is pinned: it begins with the system's
+message and with that. Such an opening is sent once it is seen to have changed, so that what was promoted to the head
+is there as KV before anybody asks (MemOS calls that activation).
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 
 import orjson
 
 from gateway.ask import Tale
-from gateway.errors import NotSpliceable, UpstreamError
+from gateway.errors import MemoryUnavailable, NotSpliceable, UpstreamError
 from gateway.memory import compose
 from gateway.memory.budget import raw_tokens, tokens
 from gateway.prompt import Prompt
@@ -21,13 +27,15 @@ from gateway.question import Question, following
 from gateway.remember import Known, Rememberer
 from gateway.scribe import Scribe
 from gateway.upstream.client import Headers
-from gateway.upstream.errands import Errands
+from gateway.upstream.errands import Errands, Job
 from gateway.upstream.worker import Worker
 from gateway.wire import body, chat
+from gateway.wire.body import XARGS
 
 Foresee = Callable[[Question, Known, Prompt, Worker, str], None]
 """Told of every turn that was answered: its question, what was known, its prompt, who answered, and what was said."""
 
+_REMEMBERED = 10_000
 _JSON: Headers = [(b"content-type", b"application/json")]
 # What decides about the tokens of a prompt and about what may use its KV; the rest is about the answer.
 _SHAPING = frozenset(
@@ -54,23 +62,56 @@ def blind(question: Question, known: Known, prompt: Prompt, worker: Worker, repl
 
 @dataclass(frozen=True, slots=True)
 class Warmer:
-    """`count` is told of each attempt how it ended: warmed, needless, failed, dropped."""
+    """`count` is told of each attempt how it ended: warmed, opened, needless, failed, dropped."""
 
     rememberer: Rememberer
     scribe: Scribe
     errands: Errands
     count: Callable[[str], None]
+    # What openings workers have had of late, by worker and content.
+    _openings: OrderedDict[tuple[str, bytes], None] = field(default_factory=OrderedDict)
 
     def foresee(self, question: Question, known: Known, prompt: Prompt, worker: Worker, reply: str) -> None:
         """Have the next prompt computed if this reply makes it begin anew; cheap where it does not."""
         if not reply:
             return
+        if question.mode.reads and question.policy.thinks and worker.sink(question.request.fields.get(XARGS)) is None:
+            self._offer(partial(self._open, question, known, worker))
         here = known.place.known.get(known.place.keys[-1])
         injected = compose.extended(here.text if here else "", prompt.fitted.text)
         if raw_tokens(len(reply.encode())) + tokens(injected) <= known.spare:
             return
-        if not self.errands.offer(partial(self._warm, question, worker, reply)):
+        self._offer(partial(self._warm, question, worker, reply))
+
+    def _offer(self, job: Job) -> None:
+        if not self.errands.offer(job):
             self.count("dropped")
+
+    async def _open(self, question: Question, known: Known, worker: Worker) -> None:
+        """Have the worker compute how the user's next conversation begins, unless it has done that. A worker whose KV
+        policy wants to be told of its sink is left out: with another one it would be another prefix."""
+        scope, there = question.scope, known.pinned is not None
+        try:
+            pinned = known.pinned if known.pinned is not None else await self.rememberer.recaller.pinned(scope, None)
+            text = compose.fit((), pinned, question.budget, "", frozenset()).text
+            opening = self.scribe.opening(question, text, worker) if text else None
+            if opening is None or not self._new(worker.url, opening) or there:
+                return
+            async with worker.upstream.send("POST", "/chat/completions", _JSON, _silent(opening)) as answer:
+                await answer.whole()
+            self.count("opened" if answer.status == 200 else "failed")
+        except (UpstreamError, MemoryUnavailable):
+            self.count("failed")
+
+    def _new(self, url: str, opening: bytes) -> bool:
+        """Whether the worker has not had it, as far as is known; from now on it has."""
+        key = url, sha256(opening).digest()
+        new = key not in self._openings
+        self._openings[key] = None
+        self._openings.move_to_end(key)
+        while len(self._openings) > _REMEMBERED:
+            self._openings.popitem(last=False)
+        return new
 
     async def _warm(self, question: Question, worker: Worker, reply: str) -> None:
         try:

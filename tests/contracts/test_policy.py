@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import ModelAway, Unusable
+from gateway.memory.compose import SEEN
 from gateway.memory.policies import TABLE
-from gateway.memory.records import Memory, Scope, Turn
+from gateway.memory.records import Candidate, Memory, Scope, Turn
 from gateway.memory.revise import LONGEST
 from gateway.memory.thoughts import Feedback, Media, Thought
 from tests.contracts.samples import IDS
@@ -254,3 +255,14 @@ async def test_the_same_turns_told_again_change_nothing(name: str) -> None:
 
         assert await ada.whole(ADA) == before
         assert len(ada.mind.model.asked) == asked
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_what_a_picture_showed_is_recalled(name: str) -> None:
+    """Whatever a policy is about: a caption that answers the question is not held back."""
+    text, thought = "Seven blue hives in a row by a river.", Thought(name, tags=(SEEN,))
+    seen = Memory(IDS[0], ADA, "s", text, kind="caption", at=1.0, sources=(IDS[1],), thought=thought)
+    signals = {"dense_turn": 0.75, "dense_near": 0.7, "bm25_turn": 9.0, "bm25_near": 8.0}
+    hits = chosen(name).rank("How many blue hives stand in a row by the river?", [Candidate(seen, signals)], 2.0)
+
+    assert [hit.memory for hit in hits if not hit.dropped] == [seen]

@@ -130,3 +130,67 @@ async def test_a_worker_that_fails_at_it_fails_nobody(tmp_path: Path) -> None:
         await talk(gateway, LONG, 1)
 
     assert warmed(gateway, "warmed") == 0
+
+
+@asynccontextmanager
+async def stock(data: Path, policy: str) -> AsyncIterator[tuple[Upstream, Running]]:
+    """A stock worker with room for everything, and a gateway that foresees."""
+    async with scripted_upstream() as worker:
+        worker.models, worker.default = models({**FAR, "max_model_len": 100_000}), reply(SHORT)
+        async with running_gateway(data, worker.url, warm=True, policy=policy) as gateway:
+            await known(gateway)
+            yield worker, gateway
+
+
+async def pin(gateway: Running, text: str) -> None:
+    """Have something stand at the head of every new conversation, as reflection does with what is hot."""
+    async with gateway.client() as client:
+        assert (await client.post("/admin/memories", json={"text": text, "pinned": True})).status_code == 201
+
+
+def contents(messages: list[dict[str, Any]]) -> list[str]:
+    """What the messages say."""
+    return [message["content"] for message in messages]
+
+
+async def test_what_came_to_the_head_is_computed_before_the_next_conversation(tmp_path: Path) -> None:
+    """Once, as soon as somebody of the user's speaks; and the next conversation begins with exactly that, to the end of
+    the last pinned line, under the same salt."""
+    async with stock(tmp_path, "memos") as (worker, gateway):
+        await talk(gateway, SHORT, 1)
+        await pin(gateway, "Answers in Latvian are wanted.")
+        await talk(gateway, SHORT, 3)
+        await until(gateway, "opened")
+        await talk(gateway, SHORT, 3)
+        other = [SYSTEM, {"role": "user", "content": "Good morning."}]
+        await chat(gateway.port, "", model="far/model", messages=other)
+
+    (opening,) = warming(worker.received)
+    begun = orjson.loads(worker.received[-1].body)
+    system, head = contents(opening["messages"])
+    assert "Answers in Latvian are wanted." in head
+    assert contents(begun["messages"])[0] == system
+    assert contents(begun["messages"])[1].startswith(head.removesuffix("</mneme-memory>"))
+    assert opening["cache_salt"] == begun["cache_salt"]
+    assert opening.keys() == {"model", "messages", "cache_salt", "max_tokens"}
+
+
+async def test_an_opening_that_a_conversation_has_just_had_is_not_computed_again(tmp_path: Path) -> None:
+    """What was pinned before it began is in the worker's cache already."""
+    async with stock(tmp_path, "memos") as (worker, gateway):
+        await pin(gateway, "Answers in Latvian are wanted.")
+        await talk(gateway, SHORT, 4)
+        await asyncio.sleep(0.2)
+
+    assert warming(worker.received) == []
+
+
+async def test_a_policy_that_does_not_think_changes_no_head(tmp_path: Path) -> None:
+    """What an operator pins is worth no guess."""
+    async with stock(tmp_path, "verbatim") as (worker, gateway):
+        await talk(gateway, SHORT, 1)
+        await pin(gateway, "Answers in Latvian are wanted.")
+        await talk(gateway, SHORT, 3)
+        await asyncio.sleep(0.2)
+
+    assert warming(worker.received) == []

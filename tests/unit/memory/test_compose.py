@@ -1,6 +1,7 @@
 """Composing: what enters the last turn, what leaves the first, and that nothing moves in between."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_the_mark_is_paid_for() -> None:
 
 
 @pytest.mark.parametrize("beside", [{}, {"kind": "experience", "thought": Thought("exprag")}])
-def test_a_caption_by_the_words_alone_stands_beside_nothing_that_has_them(beside: dict[str, object]) -> None:
+def test_a_caption_by_the_words_alone_stands_beside_nothing_that_has_them(beside: dict[str, Any]) -> None:
     """Neither its turn nor what was made of that; one that somebody saw stands beside either."""
     first = memory("turn", sources=("turn",), **beside)
     blind = memory("blind", kind="caption", sources=("turn",), thought=Thought("exprag"))
