@@ -116,4 +116,6 @@ async def test_the_collection_is_made_for_many_users(tmp_path: Path) -> None:
     assert not made.HasField("quantization_config")
     tenants = {name for name, index in indexes.items() if index.field_index_params.keyword_index_params.is_tenant}
     assert tenants == {"scope"}
-    assert {"scope", "tenant", "user", "session", "status", "kind", "trust", "policy", "seq", "pinned", "at"} == {*indexes}
+    assert {"scope", "tenant", "user", "session", "status", "kind", "trust", "policy", "seq", "pinned", "at"} == {
+        *indexes
+    }
