@@ -90,9 +90,9 @@ class Warmer:
     async def _open(self, question: Question, known: Known, worker: Worker) -> None:
         """Have the worker compute how the user's next conversation begins, unless it has done that. A worker whose KV
         policy wants to be told of its sink is left out: with another one it would be another prefix."""
-        scope, there = question.scope, known.pinned is not None
+        there = known.pinned is not None and not known.first_kept and question.as_of is None
         try:
-            pinned = known.pinned if known.pinned is not None else await self.rememberer.recaller.pinned(scope, None)
+            pinned = (known.pinned or ()) if there else await self.rememberer.recaller.pinned(question.scope)
             text = compose.fit((), pinned, question.budget, "", frozenset()).text
             opening = self.scribe.opening(question, text, worker) if text else None
             if opening is None or not self._new(worker.url, opening) or there:

@@ -1,18 +1,14 @@
 """Templates and how values are worded in them. Everything is escaped, always; knows no view."""
 
 import json
-import re
-import unicodedata
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gateway.wording import moment, visible
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
-_UNUSUAL = re.compile(r"[^ -~\n\t]")
-_JOINER = "\u200d"  # makes one emoji of several
 
 
 def render(template: str, **context: Any) -> str:
@@ -22,17 +18,7 @@ def render(template: str, **context: Any) -> str:
 
 def shown(text: object) -> str:
     """Text in which nothing hides: what has no looks, or turns others around, is named."""
-    return _UNUSUAL.sub(lambda found: _named(found[0]), str(text))
-
-
-def moment(seconds: float | None) -> str:
-    """A time that a person reads, to the minute, in UTC; "" for none."""
-    if not seconds:
-        return ""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return f"{seconds:g} s"
+    return visible(text, "\n\t\u200d")  # a joiner makes one emoji of several
 
 
 def machine(seconds: float | None) -> str:
@@ -65,11 +51,6 @@ def score(number: float | None) -> str:
 def share(part: float | None, whole: float | None) -> str:
     """Per cent, "–" of nothing."""
     return f"{100 * part / whole:.0f} %" if part is not None and whole else "–"
-
-
-def _named(char: str) -> str:
-    hides = unicodedata.category(char) in _UNSEEN and char != _JOINER
-    return f"⟨U+{ord(char):04X}⟩" if hides else char
 
 
 _templates = Environment(

@@ -4,22 +4,19 @@ Whatever is shown passes `plain`, so that nothing which a user, a model or a wor
 title, or turn text around.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
+from gateway.wording import visible
+
 Style = Literal["", "bold", "dim", "good", "bad", "current"]
 Line = Sequence[tuple[str, Style]]
-
-# Categories of what steers a terminal (C0, C1) or has no looks of its own, such as turning the direction of writing.
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-_UNUSUAL = re.compile(r"[^ -~]")
 
 
 def plain(text: object) -> str:
     """The text with a name in place of everything that is no visible character: ⟨U+001B⟩."""
-    return _UNUSUAL.sub(lambda found: _named(found[0]), str(text))
+    return visible(text)
 
 
 def flat(text: str) -> str:
@@ -104,7 +101,3 @@ def _width(char: str) -> int:
     if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
-
-
-def _named(char: str) -> str:
-    return f"⟨U+{ord(char):04X}⟩" if unicodedata.category(char) in _UNSEEN else char

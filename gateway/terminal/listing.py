@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway.terminal.lines import Line, Style, flat, pad, plain, wrap
 from gateway.terminal.shelf import Found, Told
+from gateway.wording import moment
 
 _INDENT = 2
 
@@ -53,16 +53,6 @@ def as_json(found: Found) -> str:
     """One line for programs, in ASCII: nothing in it can steer a terminal."""
     scored = {} if found.score is None else {"score": found.score, "dropped": found.dropped}
     return json.dumps({**scored, "memory": found.memory}, ensure_ascii=True, allow_nan=False)
-
-
-def moment(seconds: float | None) -> str:
-    """A time to the minute, in UTC; "" for none."""
-    if not seconds:
-        return ""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return f"{seconds:g} s"
 
 
 def _marks(found: Found) -> str:

@@ -34,7 +34,6 @@ _ACTS = (
     ("unpin", "Unpin"),
     ("delete", "Purge for good"),
 )
-_OPPOSITE = {"archive": "restore", "restore": "archive", "pin": "unpin", "unpin": "pin"}
 _DONE = {"archive": "Forgotten: recalled no more", "restore": "Recalled again", "pin": "Pinned", "unpin": "Unpinned"}
 _NARROWING = ("session", "kind", "trust", "after", "before", "pinned")
 _PER_PAGE = 50
@@ -70,18 +69,14 @@ class Filters:
 async def listing(visitor: Visitor) -> Response:
     """The page; or only what was found, where only that is asked for."""
     filters = _filters(visitor)
-    if not visitor.partial:
-        crowd = await people(visitor)
-    elif visitor.user:
-        crowd = {}
     if not visitor.user:
-        return visitor.page("memories.html", people=crowd, filters=filters)
+        return visitor.page("memories.html", people=await people(visitor), filters=filters)
     found, cursor = await _found(visitor, filters)
     more = visitor.url("/memories", **_query(filters), cursor=cursor)
     shown: dict[str, Any] = {"found": found, "cursor": cursor, "more": more, "filters": filters, "acts": _ACTS}
     if visitor.partial:
         return visitor.page("parts/found.html", **shown)
-    return visitor.page("memories.html", people=crowd, kinds=KINDS, statuses=_STATUSES, **shown)
+    return visitor.page("memories.html", kinds=KINDS, statuses=_STATUSES, **shown)
 
 
 async def timeline(visitor: Visitor) -> Response:

@@ -223,6 +223,15 @@ async def test_a_look_at_the_head_alone_is_a_look(guarded: Desk) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
+async def test_a_part_about_nobody_asks_whom_it_is_about(guarded: Desk) -> None:
+    """As the page does, when a search goes on after the user's name was taken away."""
+    async with browsing(guarded) as client:
+        await enter(client, ADMIN)
+        answer = await client.get(f"{UI}/memories", params={"tenant": "acme"}, headers={"hx-request": "true"})
+
+    assert (answer.status_code, "Whose memory?" in answer.text) == (200, True)
+
+
 async def test_pages_are_not_kept_by_the_browser(guarded: Desk) -> None:
     """What is remembered does not stay in a cache after the log-out."""
     async with browsing(guarded) as client:
