@@ -21,21 +21,23 @@ _TEMPLATE = ("model", "tools", "chat_template", "chat_template_kwargs")
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to change. `inserts`: message index → text. `drop`: messages that leave. `fitted` is what is new at the
-    last turn; `pinned` is the text at the first user message that stays, if something pinned stands in it, else ""."""
+    last turn; `pinned` is the text at the first user message that stays, if something pinned stands in it, else "".
+    `told` is all that was ever injected here, also into turns that have left: an answer that stays may quote it."""
 
     request: ChatRequest
     inserts: Mapping[int, str]
     drop: tuple[int, ...]
     fitted: Fitted
     pinned: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """The rewritten body, and the one to send should the worker refuse it (None if it is the same).
 
-    `fitted` is what is new at the last turn; `text` is all that was injected, older turns included. `sunk` is the head
-    whose length it tells the worker, None for none.
+    `fitted` is what is new at the last turn; `text` is all that was ever injected into this conversation. `sunk` is the
+    head whose length it tells the worker, None for none.
     """
 
     body: bytes
@@ -51,10 +53,12 @@ def plan(question: Question, known: Known) -> Plan:
     dropped = frozenset(
         i for span in past.spans[: known.first_kept] for i in span if request.messages[i].role not in NOT_TURNS
     )
-    replays = _replays(question, known)
+    stays = _stays(question, known)
+    replays = {index: placed for index, placed in stays.items() if placed.text and question.mode.reads}
     rendered = frozenset(id for placed in replays.values() for id in placed.memories)
     standing = "\n".join(message.text for i, message in enumerate(request.messages) if i not in dropped)
-    fitted = compose.fit(known.recall.hits, known.pinned or (), known.budget, standing, rendered)
+    said = frozenset(placed.turn for placed in stays.values())
+    fitted = compose.fit(known.recall.hits, known.pinned or (), known.budget, standing, rendered, said)
     target = past.targets[-1]
     if request.messages[target].head is None:
         fitted = fitted.nothing()
@@ -63,7 +67,8 @@ def plan(question: Question, known: Known) -> Plan:
         inserts[target] = compose.extended(inserts.get(target, ""), fitted.text)
     first = next(i for i in past.spans[known.first_kept] if request.messages[i].role == "user")
     anchored = (first in replays and replays[first].anchored) or (first == target and known.anchors(fitted))
-    return Plan(request, inserts, tuple(sorted(dropped)), fitted, inserts[first] if anchored else "")
+    told = "\n".join(dict.fromkeys([*(placed.text for placed in known.place.known.values()), *inserts.values()]))
+    return Plan(request, inserts, tuple(sorted(dropped)), fitted, inserts[first] if anchored else "", told)
 
 
 def head(request: ChatRequest, drop: Collection[int] = (), pinned: str = "") -> bytes | None:
@@ -104,20 +109,18 @@ def written(plan: Plan, salt: str = "", sink: tuple[bytes, int] | None = None, s
     body = splice(plan.request, edits)
     changed = plan.inserts or add or xargs
     plain = splice(plan.request, Edits(drop=plan.drop, without=STRIPPED)) if changed else None
-    return Prompt(body, plain, plan.fitted, "\n".join(plan.inserts.values()), sink[0] if sink else None)
+    return Prompt(body, plain, plan.fitted, plan.told, sink[0] if sink else None)
 
 
-def _replays(question: Question, known: Known) -> dict[int, Placed]:
-    """Message index → what was injected there before, in the prompt's order, so far as it stays."""
+def _stays(question: Question, known: Known) -> dict[int, Placed]:
+    """Message index → what happened there before, in the prompt's order, so far as it stays."""
     past, place = question.past, known.place
-    if not question.mode.reads:
-        return {}
     spots = [*zip(range(len(past.targets)), past.targets, place.keys, strict=True)]
     spots += [(turn, index, key) for (turn, index, _), key in zip(past.asides, place.asides, strict=True)]
     if place.fresh:
         spots.remove((len(past.targets) - 1, past.targets[-1], place.keys[-1]))
     kept = sorted((index, key) for turn, index, key in spots if turn >= known.first_kept and key in place.known)
-    return {index: place.known[key] for index, key in kept if place.known[key].text}
+    return {index: place.known[key] for index, key in kept}
 
 
 def stripped(request: ChatRequest) -> bytes:

@@ -32,36 +32,38 @@ class Fitted:
         return Fitted("", 0, (), self.hits)
 
 
-def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: str, placed: frozenset[str]) -> Fitted:
+def fit(
+    hits: Sequence[Hit],
+    pinned: Sequence[Memory],
+    budget: int,
+    standing: str,
+    placed: frozenset[str],
+    said: frozenset[str] = frozenset(),
+) -> Fitted:
     """Take pinned memories, then hits best first, until the budget (estimated tokens) is spent.
 
-    `standing` is the text that the prompt already holds, `placed` the ids that earlier turns of it already render. A
-    hit that was taken back is marked if what takes it back is in the prompt too: a mark alone would only confuse. What
-    does not fit goes in fewer words, where somebody found them. One fact is one line: a turn, or what was made of it.
-    What is pinned stands in front, and never with a mark: the block's beginning is the same whatever was recalled.
+    `standing` is the text that the prompt already holds, `placed` the ids that earlier turns of it already render,
+    `said` those of its own turns: what was redacted in them is not to be found by its words. A hit that was taken back
+    is marked if what takes it back is in the prompt too: a mark alone would only confuse. What does not fit goes in
+    fewer words, where somebody found them. One fact is one line: a turn, or what was made of it. What is pinned stands
+    in front, and never with a mark: the block's beginning is the same whatever was recalled.
     """
-    lines = _Lines(placed)
-    head: list[Memory] = []
-    taken: list[Memory] = []
-    # What the prompt holds, and since when where this block tells it: a mark in it must not outlive what it tells of.
-    there: dict[str, float | None] = dict.fromkeys(placed)
+    lines = _Lines(placed | said)
     left = budget - tokens(block.render([_EMPTY]))
-    for memory in pinned:
-        cost = _cost(memory)
-        if memory.id not in there and cost <= left:
-            head.append(memory)
-            lines.add(memory)
-            there[memory.id] = memory.at
-            left -= cost
+    head, left = _head(pinned, placed, left)
+    for memory in head:
+        lines.add(memory)
+    # What the prompt holds, and since when where this block tells it: a mark in it must not outlive what it tells of.
+    there = {**dict.fromkeys(placed), **{memory.id: memory.at for memory in head}}
+    taken: list[Memory] = []
     judged: list[Hit] = []
     remarks: dict[str, str] = {}
     for hit in hits:
-        again = "" if hit.remark else _standing(hit.memory, there, standing) or lines.twice(hit.memory)
-        reason = hit.dropped or again
-        if reason and not hit.dropped:
-            hit = replace(hit, dropped=reason)
+        again = "" if hit.remark else _standing(hit.memory, there, standing, said) or lines.twice(hit.memory)
+        if again and not hit.dropped:
+            hit = replace(hit, dropped=again)
             there.setdefault(hit.memory.id)
-        if reason:
+        if hit.dropped:
             judged.append(hit)
             continue
         taken_back = block.earlier(there[hit.superseded]) if hit.superseded in there else ""
@@ -78,6 +80,17 @@ def fit(hits: Sequence[Hit], pinned: Sequence[Memory], budget: int, standing: st
         left -= cost
     text = block.render(taken, remarks, head)
     return Fitted(text, tokens(text), tuple(m.id for m in (*head, *taken)), tuple(judged))
+
+
+def _head(pinned: Sequence[Memory], placed: frozenset[str], left: int) -> tuple[list[Memory], int]:
+    """The pinned memories that are not there yet and fit into `left` tokens, and what is left after them."""
+    head: list[Memory] = []
+    for memory in pinned:
+        cost = _cost(memory)
+        if memory.id not in placed and cost <= left:
+            head.append(memory)
+            left -= cost
+    return head, left
 
 
 _EMPTY = Memory(id="", scope=None, session="", text="")  # type: ignore[arg-type]  # only its line's length is asked
@@ -122,10 +135,10 @@ def _fitting(memory: Memory, remark: str, left: int) -> tuple[Memory, int]:
     return short, _cost(short, remark)
 
 
-def _standing(memory: Memory, there: Mapping[str, float | None], standing: str) -> str:
+def _standing(memory: Memory, there: Mapping[str, float | None], standing: str, said: frozenset[str]) -> str:
     if memory.id in there:
         return "already recalled in this conversation"
-    if memory.text and memory.text in standing:
+    if memory.id in said or (memory.text and memory.text in standing):
         return "already in the prompt"
     return ""
 

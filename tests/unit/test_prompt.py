@@ -127,6 +127,11 @@ def test_compaction_takes_whole_turns_and_their_texts_but_no_system_prompt() -> 
     assert contents(made.plain) == ["Be brief.", "two", "2", "three"]
 
 
+def test_what_left_the_prompt_is_not_learnt_either() -> None:
+    """An older answer that stays may quote it, and the new one that."""
+    assert prompt(question(), {0: "A", 1: "B"}, first_kept=1).text == "A\nB"
+
+
 def test_what_left_the_prompt_may_be_recalled_into_it() -> None:
     """A text that the remaining turns still hold may not."""
     assert prompt(question(), recall=fact("one"), first_kept=1).fitted.memories == ("m",)
@@ -222,3 +227,18 @@ def test_a_sink_goes_with_the_rewritten_prompt_only() -> None:
     assert orjson.loads(made.body)["vllm_xargs"] == {"kv_sink": 64}
     assert (made.plain, made.sunk) == (question().request.raw, b"{}")
     assert orjson.loads(merged.body)["vllm_xargs"] == {"kv_sink": 64, "kv_window": 32}
+
+
+def test_a_turn_of_this_conversation_is_not_recalled_into_it() -> None:
+    """Though memory holds it with its secrets taken out, so that its words are others."""
+    asked = question()
+    places = {asked.past.chains[1]: Placed("s", "masked")}
+    masked = Recall((Hit(Memory("masked", asked.scope, "s", "my key is [removed]"), 1.0, {}),))
+    fits = [
+        plan(
+            asked, Known(settle(asked.scope, None, asked.past.chains, places, 0.0), 500, recall=masked, first_kept=kept)
+        )
+        for kept in (1, 2)
+    ]
+    assert [each.fitted.memories for each in fits] == [(), ("masked",)]
+    assert fits[0].fitted.hits[0].dropped == "already in the prompt"
