@@ -58,7 +58,8 @@ async def test_a_fact_that_left_the_window_is_recalled(tmp_path: Path) -> None:
 GROWING = {
     "hema": (Hema(chapter=16, pruned=0.1), True),
     "memos": (Memos(ttl=30.0), True),
-    "memorybank": (MemoryBank(), False),  # what was said is left out of prompts, and stays
+    "memorybank": (MemoryBank(), True),
+    "memorybank, unforgetting": (MemoryBank(kept=0.0), False),
 }
 
 

@@ -7,7 +7,7 @@ nothing is drawn. docs/policies/memorybank.md tells what differs.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from gateway.errors import NoModel
@@ -22,6 +22,7 @@ _DAY = """Sum up what the user and the assistant talked about on this day: event
 `summary` has at most {words} words, and goes on from the summary that there is of the same day."""
 _PORTRAIT = """Describe the user: who they are, what they like, how they feel, and how one should answer them.
 `portrait` has at most {words} words, and replaces the one that there is; keep of it what still holds."""
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class MemoryBank(Verbatim):
         return Insert(Draft("summary", summary, ids, key=date, title=f"On {date}", tags=(date,)))
 
     async def _over(self, study: Study) -> list[Archive]:
-        """What was made and has faded: a summary nobody needed. What was said stays, it is only not shown."""
-        own = [memory for memory in await study.own() if not memory.pinned]
-        return [Archive(memory.id) for memory in own if self.curve.left(memory, study.now) < self.kept]
+        """What nobody needed and has all but faded, said or made; what was changed or brought back counts from then."""
+        there = [*await study.own(), *await study.said()]
+        fading = [replace(memory, at=max(memory.at, memory.updated)) for memory in there if not memory.pinned]
+        over = [memory for memory in fading if self.curve.left(memory, study.now) < self.kept]
+        return [Archive(memory.id) for memory in over[:_AT_ONCE]]

@@ -1,12 +1,14 @@
 """MemoryBank: a summary per day, a portrait at every conversation's head, and what is not recalled fades."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.memory.filters import Filter
 from gateway.memory.policies.memorybank import MemoryBank
+from gateway.memory.records import Memory, Status
 from tests.support.mind import ADA, DAY, Mind, mind
 
 
@@ -63,8 +65,8 @@ async def test_what_is_recalled_outlives_what_is_not(ada: Mind) -> None:
     assert {hit.dropped for hit in fitted.hits if "Bern" in hit.memory.text} == {"faded"}
 
 
-async def test_a_summary_that_nobody_needed_is_archived(ada: Mind) -> None:
-    """What was said stays; the portrait does not fade."""
+async def test_what_nobody_needed_is_archived(ada: Mind) -> None:
+    """A summary and what was said alike, after five weeks; the portrait does not fade."""
     await ada.say("Bees.", at=ada.clock.now)
     await ada.think()
     ada.clock.now += 60 * DAY
@@ -73,4 +75,27 @@ async def test_a_summary_that_nobody_needed_is_archived(ada: Mind) -> None:
 
     assert [m.thought and m.thought.title for m in await ada.made("summary", status="archived")] == ["On 2026-05-01"]
     assert len(await ada.made("profile")) == 1
-    assert len((await ada.curator.memories.browse(ADA, Filter(kind="turn", status="active"))).items) == 2
+    assert [m.text for m in await _turns(ada, "active")] == ["Back again."]
+    assert [m.text for m in await _turns(ada, "archived")] == ["Bees."]
+
+
+async def test_what_was_brought_back_is_not_archived_at_once(ada: Mind) -> None:
+    """It fades from then on, as if it had been said anew."""
+    await ada.say("Bees.", at=ada.clock.now)
+    for days, status in ((60, "archived"), (20, "active"), (20, "archived")):
+        ada.clock.now += days * DAY
+        await ada.say(f"After {ada.clock.now}.")
+        await ada.think()
+        (bees,) = [
+            memory
+            for status in ("active", "archived")
+            for memory in await _turns(ada, status)
+            if memory.text == "Bees."
+        ]
+        assert bees.status == status
+        if days == 60:
+            await ada.curator.edit(ADA, bees.id, lambda memory: replace(memory, status="active"))
+
+
+async def _turns(ada: Mind, status: Status) -> list[Memory]:
+    return [*(await ada.curator.memories.browse(ADA, Filter(kind="turn", status=status))).items]
