@@ -120,8 +120,8 @@ class Reflection:
     """What thinking about some turns changed: images of memories before and after, without those that did not exist.
 
     An id that stands in `before` alone was removed, one in `after` alone was made. `refused` says which of the
-    operations were not carried out and why; `error` why nothing came of it at all. `calls` and `tokens` are what was
-    asked of a model.
+    operations were not carried out and why; `error` why the policy made nothing of the turns. `calls` and `tokens` are
+    what was asked of a model.
     """
 
     id: str

@@ -25,7 +25,8 @@ _TWINS = 20
 @dataclass(frozen=True)
 class Decided:
     """What a policy decided about some turns, which stood on the agenda under these `stamps`; `seen` are the versions
-    that it looked at. `error` says why nothing was decided, "" where something could have been."""
+    that it looked at. `error` says why the policy decided nothing, "" where it could have; captions there may be all
+    the same."""
 
     policy: str
     turns: tuple[Turn, ...]
@@ -58,14 +59,14 @@ class Reviser:
                 before=made.before,
                 after=made.after,
                 refused=made.refused,
-                state="failed" if decided.error else "intended",
+                state="failed" if decided.error and not decided.operations else "intended",
                 error=decided.error,
                 calls=decided.spent.calls,
                 tokens=decided.spent.tokens,
             )
             if not await self.agenda.intend(scope, reflection, decided.stamps):
                 return None
-            return reflection if decided.error else await self._finish(scope, reflection)
+            return reflection if reflection.state == "failed" else await self._finish(scope, reflection)
 
     async def finish(self, scope: Scope) -> int:
         """Carry out what was intended and left; how many."""

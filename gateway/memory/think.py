@@ -105,8 +105,9 @@ class Thinker:
     async def _think(self, scope: Scope, policy: Policy, decided: Decided, now: float, span: Span) -> None:
         study = self._study(scope, policy.name, now)
         try:
-            operations = [*await captioned(decided.turns, study), *await policy.reflect(decided.turns, study)]
-            decided = replace(decided, operations=tuple(operations), seen=study.seen)
+            decided = replace(decided, operations=tuple(await captioned(decided.turns, study)))  # whatever follows
+            thoughts = await policy.reflect(decided.turns, study)
+            decided = replace(decided, operations=(*decided.operations, *thoughts))
         except (NoModel, Unusable) as failed:
             decided = replace(decided, error=failed.message)
         except ModelAway as failed:
@@ -122,7 +123,7 @@ class Thinker:
         except Exception as failed:  # a bug in a policy costs its turns their thoughts, and nothing else
             log.exception("policy %s failed to reflect", policy.name)
             decided = replace(decided, error=type(failed).__name__)
-        reflection = await self._carried_out(scope, replace(decided, spent=study.spent))
+        reflection = await self._carried_out(scope, replace(decided, spent=study.spent, seen=study.seen))
         if reflection is not None:
             span.note({"mneme.outcome": reflection.state, "mneme.calls": reflection.calls})
             self.told(reflection)

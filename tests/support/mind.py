@@ -27,7 +27,7 @@ from gateway.memory.stores.sqlite import Database, SqliteAgenda, SqliteJournal, 
 from gateway.memory.study import UserStudy
 from gateway.memory.think import Thinker
 from gateway.memory.thinking import Told
-from gateway.memory.thoughts import Feedback
+from gateway.memory.thoughts import Feedback, Media
 from tests.support.embeddings import DIMENSION
 from tests.support.model import Clock
 from tests.unit.stores.house import Words
@@ -87,6 +87,7 @@ class Mind:
         at: float | None = None,
         recalled: Sequence[str] = (),
         feedback: Feedback | None = None,
+        media: Sequence[Media] = (),
         id: str = "",
     ) -> Turn:
         """Journal one turn; an id that was used before tells that one again. The clock goes on by a second."""
@@ -103,6 +104,7 @@ class Mind:
             policy=self.policy.name,
             recalled=tuple(recalled),
             feedback=feedback,
+            media=tuple(media),
         )
         await self.curator.journal.append(turn)
         return turn

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.memory.policies.reasoningbank import Lessons, ReasoningBank, Strategy, Verdict, label
 from gateway.memory.records import Candidate, Memory, Scope, Turn, Vector
 from gateway.memory.reflections import Draft, Insert
-from gateway.memory.thoughts import Feedback, Outcome
+from gateway.memory.thoughts import Feedback, Media, Outcome
 from tests.support.mind import Mind, mind
 
 TASK = "Sort the list 3 1 2 in ascending order"
@@ -121,6 +121,16 @@ async def test_what_was_just_said_is_there_and_without_a_model_remains(ada: Mind
 
     (reflection,) = await ada.think()
     assert reflection.state == "failed" and "Riga" in (await ada.told(question)).text
+
+
+async def test_what_was_shown_is_known_though_no_model_thinks_of_it(ada: Mind) -> None:
+    """Captions are no policy's doing; that the policy made nothing is told all the same."""
+    ada.model.rules.clear()
+    await ada.say("These are my hives in Riga", media=[Media("image", "https://pictures.example/hives.png", 1)])
+
+    (reflection,) = await ada.think()
+    assert reflection.state == "applied" and reflection.error
+    assert [memory.text for memory in await ada.made()] == ["An image shown with: These are my hives in Riga"]
 
 
 async def test_a_flood_is_capped(ada: Mind) -> None:
