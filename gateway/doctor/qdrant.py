@@ -87,4 +87,4 @@ async def _connected(server: Server) -> AsyncIterator[Connection]:
     try:
         yield connection
     finally:
-        await connection.client.close()
+        await connection.close()

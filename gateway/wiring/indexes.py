@@ -53,7 +53,7 @@ async def listed(settings: Settings, stack: AsyncExitStack) -> Indexes:
     if not settings.qdrant_url:
         return Directories(settings.data)
     connection = _connection(settings)
-    stack.push_async_callback(connection.client.close)
+    stack.push_async_callback(connection.close)
     indexes: Indexes = import_module(_QDRANT).Collections(connection, settings.qdrant_collection)
     return indexes
 

@@ -10,6 +10,7 @@ import httpx
 from gateway.errors import MemoryUnavailable
 from gateway.memory.ports import Source
 from gateway.memory.records import Vector
+from gateway.memory.uncut import Uncut
 
 _SECONDS = 10.0
 _CHARS = 20_000  # some 5,000 tokens; servers refuse what is longer than their model takes
@@ -23,6 +24,7 @@ class HttpEmbedder:
         self._client = client
         self._model = model
         self._dimension = 0
+        self._uncut = Uncut()
 
     @classmethod
     @asynccontextmanager
@@ -31,8 +33,11 @@ class HttpEmbedder:
         headers = {"authorization": f"Bearer {source.key}"} if source.key else {}
         async with httpx.AsyncClient(base_url=source.url, headers=headers, timeout=_SECONDS) as client:
             embedder = cls(client, source.model)
-            embedder._dimension = len((await embedder.embed(["dimension"]))[0])
-            yield embedder
+            try:
+                embedder._dimension = len((await embedder.embed(["dimension"]))[0])
+                yield embedder
+            finally:
+                await embedder._uncut.close()
 
     @property
     def identity(self) -> str:
@@ -52,7 +57,8 @@ class HttpEmbedder:
 
     async def _ask(self, texts: list[str]) -> list[Vector]:
         try:
-            response = await self._client.post("embeddings", json={"model": self._model, "input": texts})
+            body = {"model": self._model, "input": texts}
+            response = await self._uncut(lambda: self._client.post("embeddings", json=body))
             response.raise_for_status()
             return _vectors(response.json(), len(texts), self._dimension)
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError, ValueError, KeyError, TypeError) as failed:

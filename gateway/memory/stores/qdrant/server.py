@@ -14,6 +14,7 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 
 from gateway.errors import MemoryUnavailable, StoreAway
 from gateway.memory.stores.points import PointId, Read
+from gateway.memory.uncut import Uncut
 
 T = TypeVar("T")
 # Milliseconds. Left alone, a channel waits up to two minutes before it looks again for a server that was away. `min`
@@ -72,11 +73,18 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A client, and whether it speaks `grpc`: then questions go past the client's own types, see ask."""
+    """A client, and whether it speaks `grpc`: then questions go past the client's own types, see ask. Over REST calls
+    are `uncut`."""
 
     client: AsyncQdrantClient
     grpc: bool = False
     timeout: int = 5
+    uncut: Uncut = field(default_factory=Uncut)
+
+    async def close(self) -> None:
+        """With whatever is under way."""
+        await self.uncut.close()
+        await self.client.close()
 
 
 def connect(server: Server) -> Connection:
@@ -90,7 +98,10 @@ def connect(server: Server) -> Connection:
         timeout=server.timeout,
         check_compatibility=False,  # it would ask in a thread of its own, and only warn: see layout.prepare
     )
-    return Connection(client, server.grpc, server.timeout)
+    connection = Connection(client, server.grpc, server.timeout)
+    if not server.grpc:
+        client.http.client.add_middleware(lambda request, send: connection.uncut(lambda: send(request)))
+    return connection
 
 
 async def answered(call: Awaitable[T]) -> T:

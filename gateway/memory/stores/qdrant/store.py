@@ -50,7 +50,7 @@ class QdrantStore:
             await prepare(connection.client, layout, embedder_identity, dimension)
             yield cls(Collection(connection, layout))
         finally:
-            await connection.client.close()
+            await connection.close()
 
     async def put(self, entries: Sequence[Entry]) -> None:
         latest = {(entry.memory.scope, entry.memory.id): entry for entry in entries}
