@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     reflect_idle: float = Field(60.0, ge=0, description="Silence of a user after which fewer are thought about, too.")
     reflect_calls: int = Field(0, ge=0, description="Calls that a tenant's reflection may make a day. 0: any number.")
     reflect_tokens: int = Field(0, ge=0, description="Tokens that a tenant's reflection may take a day. 0: any number.")
+    reflect_priority: int = Field(0, ge=0, description="Of its requests; vLLM serves smaller ones first. 0: untold.")
     vision_model: str = Field("", description="Model that looks at pictures for captions. Empty: none is looked at.")
     vision_url: str = Field("", description="Base URL of its server. Empty: MNEME_UPSTREAM, the first of several.")
     vision_key: SecretStr = Field(SecretStr(""), description="Bearer key that MNEME_VISION_URL wants, if any.")

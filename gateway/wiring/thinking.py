@@ -52,6 +52,6 @@ async def _asker(
         return
     if not url:
         url, key = located(settings.upstream)[0].removeprefix(SCHEME), settings.upstream_key
-    opening = HttpAsker.open(url, model, key.get_secret_value(), telemetry.tracer)
+    opening = HttpAsker.open(url, model, key.get_secret_value(), telemetry.tracer, settings.reflect_priority)
     async with opening as asker:
         yield asker

@@ -46,6 +46,17 @@ async def test_it_asks_for_json_of_the_schema(upstream: Upstream, asker: HttpAsk
     assert body["response_format"]["json_schema"] == {"name": "answer", "strict": True, "schema": SCHEMA}
 
 
+@pytest.mark.parametrize("priority", [0, 7])
+async def test_answers_come_first_where_that_is_told(upstream: Upstream, priority: int) -> None:
+    """A server without priorities refuses the field, so by default it is not there."""
+    upstream.reply(completion("{}"))
+    async with HttpAsker.open(upstream.url, "small", priority=priority) as asker:
+        await asker.ask("", "What?", SCHEMA)
+
+    assert orjson.loads(upstream.received[0].body).get("priority", 0) == priority
+    assert (b"priority" in upstream.received[0].body) is bool(priority)
+
+
 async def test_pictures_go_along(upstream: Upstream, asker: HttpAsker) -> None:
     """As parts behind the text."""
     upstream.reply(completion("{}"))

@@ -194,7 +194,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A life under every policy, one after the other; the table is printed."""
     folder, began = tmp_path_factory.mktemp("reflection"), time.monotonic()
-    options = f"--kv full --max-model-len {LONGEST} --max-num-batched-tokens 2048".split()
+    options = f"--kv full --max-model-len {LONGEST} --max-num-batched-tokens 2048 --scheduling-policy priority".split()
     model = chatter(folder / "model")
     with (
         serving(model, folder / "worker.log", *options, "--structured-outputs-config", _SCHEMAS) as worker,
@@ -205,6 +205,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             REFLECT_URL=f"{tap.url}/v1",
             REFLECT_TURNS=str(_AT_ONCE),
             REFLECT_IDLE="1",
+            REFLECT_PRIORITY="1",
         ) as gateway,
     ):
         made = House(Stack(worker, gateway), tap)
@@ -258,6 +259,7 @@ def test_the_model_was_asked_for_json_of_a_schema(house: House, policy: str) -> 
     for asked, _ in life.calls:
         form = asked["response_format"]
         assert (form["type"], form["json_schema"]["strict"]) == ("json_schema", True)
+        assert asked["priority"] == 1  # behind what users wait for
     for schema, text in life.whole:
         jsonschema.validate(json.loads(text), schema)
 

@@ -18,16 +18,19 @@ _LATER = (408, 409, 425, 429)
 
 
 class HttpAsker:
-    """See thinking.Asker. Made by `open`; `model` is named in every request, and each is a span of the tracer's."""
+    """See thinking.Asker. Made by `open`; `model` is named in every request, with `priority` unless that is 0, and each
+    is a span of the tracer's."""
 
-    def __init__(self, client: httpx.AsyncClient, model: str, tracer: Tracer) -> None:
+    def __init__(self, client: httpx.AsyncClient, model: str, tracer: Tracer, priority: int) -> None:
         self._client = client
-        self._model = model
+        self._named = {"model": model, **({"priority": priority} if priority else {})}
         self._tracer = tracer
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, model: str, key: str = "", tracer: Tracer = UNTRACED) -> AsyncIterator["HttpAsker"]:
+    async def open(
+        cls, url: str, model: str, key: str = "", tracer: Tracer = UNTRACED, priority: int = 0
+    ) -> AsyncIterator["HttpAsker"]:
         """The model at `url`, such as http://host:port/v1; the key may be empty. Nothing is asked yet. SettingsRefused
         where the URL is none."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -36,7 +39,7 @@ class HttpAsker:
         except httpx.InvalidURL as wrong:
             raise SettingsRefused(f"The URL of the model that reflection asks cannot be used: {wrong}.") from None
         async with client:
-            yield cls(client, model, tracer)
+            yield cls(client, model, tracer, priority)
 
     async def ask(self, system: str, prompt: str, schema: Mapping[str, Any], images: Sequence[str] = ()) -> Told:
         parts: Any = prompt
@@ -44,7 +47,7 @@ class HttpAsker:
             pictures = [{"type": "image_url", "image_url": {"url": url}} for url in images]
             parts = [{"type": "text", "text": prompt}, *pictures]
         body = {
-            "model": self._model,
+            **self._named,
             "messages": [{"role": "system", "content": system}, {"role": "user", "content": parts}],
             "temperature": 0,
             "max_tokens": _LONGEST,
