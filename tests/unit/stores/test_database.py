@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import random
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from gateway.errors import MemoryUnavailable
+from gateway.memory.records import Scope
 from gateway.memory.stores.sqlite import Database, SqliteJournal, SqliteSessions
 from tests.contracts.samples import ADA, placed, trace, turn
 
@@ -248,3 +251,26 @@ async def test_what_is_erased_while_a_placement_waits_for_room_is_not_placed(tmp
 
         for store in (sessions, SqliteSessions(database, trace_limit=10)):
             assert await store.placed(ADA, ["chain"]) == {"chain": placed("t")}
+
+
+async def test_what_moved_between_pages_leaves_too(tmp_path: Path) -> None:
+    """SQLite overwrites a deleted row where it lies last, and not where it lay before."""
+    dice, gone = random.Random(3), list[bytes]()
+    async with Database.open(tmp_path / "mneme.db", durability="process") as database:
+        sessions = SqliteSessions(database, trace_limit=10)
+        words = {number: f"canary{number:06}" for number in range(60)}
+        for number in range(60, 3000):
+            word = words[dice.randrange(60)]
+            scope = Scope("acme", word)
+            if dice.random() < 0.95:
+                text = f"{word} " * dice.choice((1, 3, 20, 60, 200))
+                await sessions.place(scope, f"{dice.getrandbits(64):x}", replace(placed("t"), text=text))
+            else:
+                await sessions.forget(scope)
+                gone.append(word.encode())
+                words = {at: f"canary{number:06}" if old == word else old for at, old in words.items()}
+        await sessions.forget(Scope("acme", words[0]))
+
+    data = (tmp_path / "mneme.db").read_bytes()
+    assert len(gone) > 100
+    assert [word for word in gone if word in data] == []

@@ -221,7 +221,7 @@ class SqliteAgenda:
             return count
 
         count = await self._database.write(job)
-        await self._database.scrub()
+        await self._database.scrub(count)
         return count
 
     async def ping(self) -> None:

@@ -173,7 +173,7 @@ class SqliteSessions:
         self._uncache(scope)
         count = await self._database.write(job)
         self._uncache(scope)
-        await self._database.scrub()
+        await self._database.scrub(count)
         return count
 
     async def ping(self) -> None:
