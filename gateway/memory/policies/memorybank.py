@@ -57,7 +57,7 @@ class MemoryBank(Verbatim):
 
     async def reflect(self, turns: Sequence[Turn], study: Study) -> Sequence[Operation]:
         """What was recalled grows stronger, what has all but faded is archived; with a model, days and a portrait."""
-        made: list[Operation] = [*recalls(turns), *await self._over(study)]
+        made: list[Operation] = [*recalls(turns), *await self._over(max(turn.at for turn in turns), study)]
         try:
             made += await self._days(turns, study)
             made.append(await self._portrait(turns, study))
@@ -83,9 +83,10 @@ class MemoryBank(Verbatim):
         ids = tuple(turn.id for turn in turns)
         return Insert(Draft("summary", summary, ids, key=date, title=f"On {date}", tags=(date,)))
 
-    async def _over(self, study: Study) -> list[Archive]:
-        """What nobody needed and has all but faded, said or made; what was changed or brought back counts from then."""
+    async def _over(self, at: float, study: Study) -> list[Archive]:
+        """What nobody needed and has all but faded, said or made; what was changed or brought back counts from then.
+        `at` is the time of the turns: an old conversation that is told now has its own."""
         there = [*await study.own(), *await study.said()]
         fading = [replace(memory, at=max(memory.at, memory.updated)) for memory in there if not memory.pinned]
-        over = [memory for memory in fading if self.curve.left(memory, study.now) < self.kept]
+        over = [memory for memory in fading if self.curve.left(memory, at) < self.kept]
         return [Archive(memory.id) for memory in over[:_AT_ONCE]]

@@ -97,5 +97,18 @@ async def test_what_was_brought_back_is_not_archived_at_once(ada: Mind) -> None:
             await ada.curator.edit(ADA, bees.id, lambda memory: replace(memory, status="active"))
 
 
+async def test_an_old_conversation_that_is_told_now_is_not_archived_at_once(ada: Mind) -> None:
+    """Its turns fade by their own time, as what is recalled for them does."""
+    then = ada.clock.now - 300 * DAY
+    for days in range(3):
+        await ada.say(f"Bees, {days}.", at=then + days * DAY)
+        await ada.think()
+    assert len(await _turns(ada, "active")) == 3
+
+    await ada.say("Now.")
+    await ada.think()
+    assert [m.text for m in await _turns(ada, "active")] == ["Now."]
+
+
 async def _turns(ada: Mind, status: Status) -> list[Memory]:
     return [*(await ada.curator.memories.browse(ADA, Filter(kind="turn", status=status))).items]
