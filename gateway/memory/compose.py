@@ -83,14 +83,14 @@ def fit(
 
 
 def _head(pinned: Sequence[Memory], placed: frozenset[str], left: int) -> tuple[list[Memory], int]:
-    """The pinned memories that are not there yet and fit into `left` tokens, and what is left after them."""
-    head: list[Memory] = []
+    """The pinned memories that are not there yet and fit into `left` tokens, each once, and what is left after them."""
+    head: dict[str, Memory] = {}
     for memory in pinned:
         cost = _cost(memory)
-        if memory.id not in placed and cost <= left:
-            head.append(memory)
+        if memory.id not in placed and memory.id not in head and cost <= left:
+            head[memory.id] = memory
             left -= cost
-    return head, left
+    return [*head.values()], left
 
 
 _EMPTY = Memory(id="", scope=None, session="", text="")  # type: ignore[arg-type]  # only its line's length is asked
