@@ -53,7 +53,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
                     await store.put([entry(memory("m"))])
 
             yield Place(lambda: Collections(connection, "memories"), open_collection)
-            await connection.client.close()
+            await connection.close()
 
 
 async def test_at_first_there_is_none(place: Place) -> None:
@@ -132,7 +132,7 @@ async def test_what_is_dropped_holds_nothing_when_it_is_made_anew(kind: str, tmp
             await filled.put([entry(memory("m"))])
         connection = connect(Server("http://127.0.0.1", grpc_port=port))
         await Collections(connection, "mneme").drop("mneme")
-        await connection.client.close()
+        await connection.close()
         async with store_on(port, dimension=DIMENSION) as anew:
             assert await anew.count(ADA) == 0
 

@@ -76,7 +76,7 @@ async def test_a_file_in_use_is_not_read_through(tmp_path: Path) -> None:
         journal = SqliteJournal(database, clock=lambda: time.time() - 3600)
         await journal.append(turn("t"))
         found = look(tmp_path / "mneme.db", 5)
-        await database.scrub(0)
+        await database.scrub()
 
     assert told(found, "database pages").startswith("skipped")
     assert told(found, "journal").startswith("warn: 1 turns wait, the oldest for 36")

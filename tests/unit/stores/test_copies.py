@@ -72,7 +72,7 @@ async def test_a_damaged_database_is_not_copied(tmp_path: Path) -> None:
         journal = SqliteJournal(opened)
         for number in range(500):
             await journal.append(turn(f"t{number}", user_text="x" * 500))
-        await opened.scrub(0)
+        await opened.scrub()
         with (tmp_path / "mneme.db").open("r+b") as file:
             file.seek(40_960)
             file.write(b"\xff" * 20_480)

@@ -274,3 +274,19 @@ async def test_what_moved_between_pages_leaves_too(tmp_path: Path) -> None:
     data = (tmp_path / "mneme.db").read_bytes()
     assert len(gone) > 100
     assert [word for word in gone if word in data] == []
+
+
+async def test_who_had_nothing_left_leaves_no_trace_either(tmp_path: Path) -> None:
+    """What was deleted one by one before may have left copies; a forget that finds no rows clears them too."""
+    async with Database.open(tmp_path / "mneme.db", durability="process") as database:
+        journal = SqliteJournal(database)
+        await journal.forget(ADA)
+        await journal.append(turn("one"))
+        await journal.erase(ADA, ["one"])
+        before = database._changes_at_rewrite
+
+        assert await journal.forget(ADA) == 0
+        assert database._changes_at_rewrite > before
+        again = database._changes_at_rewrite
+        await journal.forget(ADA)
+        assert database._changes_at_rewrite == again

@@ -221,7 +221,7 @@ class SqliteAgenda:
             return count
 
         count = await self._database.write(job)
-        await self._database.scrub(count)
+        await self._database.scrub()
         return count
 
     async def ping(self) -> None:

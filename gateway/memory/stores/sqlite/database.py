@@ -59,7 +59,7 @@ class Database:
         self._writer = threading.Thread(target=self._write, name="sqlite-write")
         self._reading_all = asyncio.Lock()
         self._closed = False
-        self._stained = True  # as far as we know: who opened it before may have been cut
+        self._changes_at_rewrite = -1
         self.commits = 0
         self.queued = 0
 
@@ -114,14 +114,13 @@ class Database:
         except Exception as failed:  # whatever a closed file or a damaged row raises: this is where it gets a name
             raise MemoryUnavailable(f"The embedded database cannot be read: {failed}") from failed
 
-    async def scrub(self, gone: int) -> None:
-        """Make the text of `gone` deleted rows leave the files. SQLite overwrites what it deletes, and not the copies
-        that it left where it had moved rows from one page to another: so the file is written anew, and the write-ahead
-        log emptied. Writes wait meanwhile, some seconds for a gigabyte."""
-        self._stained = self._stained or gone > 0
+    async def scrub(self) -> None:
+        """Make deleted text leave the files. SQLite overwrites what it deletes, and not the copies that it left where
+        it had moved rows from one page to another: so the file is written anew, if anything was written since that was
+        last done, and the write-ahead log emptied. Other writes wait meanwhile."""
         async with self._reading_all:
             await self._wait_for_room()
-            await self._submit(self._rewrite if self._stained else _empty_log, alone=True)
+            await self._submit(self._rewrite, alone=True)
 
     async def copy(self, path: Path, look: Job[T]) -> T:
         """Copy the whole database, as it is at one moment, to a new file and check it there, while reads and writes go
@@ -148,13 +147,10 @@ class Database:
         return future
 
     def _rewrite(self, connection: sqlite3.Connection) -> None:
-        self._stained = False
-        try:
+        if connection.total_changes != self._changes_at_rewrite:
             connection.execute("VACUUM")
-            _empty_log(connection)
-        except sqlite3.Error:
-            self._stained = True
-            raise
+            self._changes_at_rewrite = connection.total_changes
+        _empty_log(connection)
 
     def _close(self) -> None:
         self._tickets.put(None)

@@ -186,7 +186,7 @@ class SqliteJournal:
         statement = "DELETE FROM turns WHERE tenant = ? AND user = ?"
         self._forgotten.stamp(scope)
         count = await self._database.write(lambda c: c.execute(statement, who(scope)).rowcount)
-        await self._database.scrub(count)
+        await self._database.scrub()
         return count
 
     async def copy(self, path: Path) -> int:

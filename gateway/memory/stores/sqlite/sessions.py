@@ -173,7 +173,7 @@ class SqliteSessions:
         self._uncache(scope)
         count = await self._database.write(job)
         self._uncache(scope)
-        await self._database.scrub(count)
+        await self._database.scrub()
         return count
 
     async def ping(self) -> None:
