@@ -66,13 +66,26 @@ async def test_a_secret_that_is_quoted_from_the_chat_teaches_nothing(
     told = "The password of my sister Ada's router in Riga is Larch-4821!x"
     worker.says = lambda body: f"I quote:\n- {told}" if len(body["messages"]) > 1 else "I see."
     async with sdk(f"{gateway.url}/v1", x_mneme_user=user) as client:
+        await tell(client, told)
         talk = Conversation(client)
-        await talk.say(told)
+        await talk.say(f"As I said: {told}")
         await talk.say("Which password has the router of my sister Ada in Riga?")
     memories = await everything(gateway, user)
 
     assert "[secret removed]" in worker.prompts[-1] and told in worker.prompts[-1]
-    assert sorted(memory.reply for memory in memories) == ["I quote:", "I see."]
+    assert sorted(memory.reply for memory in memories) == ["I quote:", "I see.", "I see."]
+
+
+async def test_a_secret_is_not_told_once_more_where_it_was_told(worker: Worker, gateway: Running, user: str) -> None:
+    """Masked, its turn has other words than the history; it is the same turn."""
+    told = "The password of my sister Ada's router in Riga is Larch-4821!x"
+    worker.says = lambda body: "I see."
+    async with sdk(f"{gateway.url}/v1", x_mneme_user=user) as client:
+        talk = Conversation(client)
+        await talk.say(told)
+        await talk.say("Which password has the router of my sister Ada in Riga?")
+
+    assert told in worker.prompts[-1] and "[secret removed]" not in worker.prompts[-1]
 
 
 async def test_asking_again_does_not_bury_the_answer(worker: Worker, gateway: Running, user: str) -> None:
